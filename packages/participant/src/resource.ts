@@ -1,0 +1,159 @@
+import type { Digest, Outcome, ParticipantName, Payload, Reason, Token, TraceContext, TransactionId } from '@verdict/protocol'
+
+/**
+ * The contract between Verdict and a durable store. Read this page before writing a resource; the conformance suite in
+ * `@verdict/testing` checks every sentence of it.
+ *
+ * A resource keeps, for each branch that it prepared or ended, one *row*: unique by transaction id for ever (until it is swept
+ * far later), written in the branch's own local transaction, holding digest, token and results. Where the store cannot show a row
+ * of a prepared branch (PostgreSQL), the name of the prepared transaction carries id, digest and token instead.
+ *
+ * "Durable" means: survives a power cut, as far as the resource's `durability` says.
+ */
+export interface Resource<Session> {
+  /**
+   * Connects, makes the tables it needs, and checks that the store can keep a vote. Called once, before anything else.
+   * @throws ResourceUnfitError when the store cannot keep its promise; its message says how to mend it.
+   */
+  start(context: ResourceContext): Promise<ResourceFacts>
+
+  /**
+   * Opens a branch: a local transaction in which operations run. Nothing of Verdict's is written yet. It ends by `prepare` or
+   * `rollback`; a crash of the process, or of the store, ends it without effect.
+   * @throws ResourceRefusal when there is no room for another one.
+   */
+  open(options: OpenOptions): Promise<OpenBranch<Session>>
+
+  /**
+   * Ends the branch prepared under exactly this id, digest and token, and no other.
+   * `committed`: its effects and a row `committed` are final and durable when this resolves with `done`.
+   * `aborted`: its effects are gone and a row `aborted` is durable. `discarded`: its effects are gone and no row stays.
+   * `absent`: no such branch is prepared; nothing was changed: look. `busy`: not known or not possible now, try again later.
+   */
+  finish(branch: BranchKey, ending: Outcome | 'discarded'): Promise<'done' | 'absent' | 'busy'>
+
+  /**
+   * What is there for this id. What it returns is durable by the time it resolves: whoever sees `prepared` may vote, whoever sees
+   * `committed` or `aborted` may acknowledge. Never `nothing` while a branch of the id is prepared or a row is there.
+   */
+  look(id: TransactionId): Promise<Row>
+
+  /** The branches of this participant that have been prepared for at least `minAgeMs`, oldest first, at most `limit` of them. */
+  inDoubt(minAgeMs: number, limit: number): Promise<readonly HeldRow[]>
+
+  /**
+   * Makes a row `aborted` durable, so that no branch of this id can be prepared any more.
+   * `exists`: another row or a prepared branch is there, nothing was changed: look. `busy`: one is under way, try again later.
+   */
+  tombstone(id: TransactionId, digest: Digest): Promise<'done' | 'exists' | 'busy'>
+
+  /** Why the store threw this inside an operation (a lock time-out, a deadlock, a constraint); undefined when it did not. */
+  explain(error: unknown): Reason | undefined
+
+  /** Closes connections. Prepared branches stay as they are; open ones end without effect. */
+  stop(): Promise<void>
+}
+
+export interface ResourceContext {
+  readonly participant: ParticipantName
+}
+
+/** What a resource says of itself at its start. */
+export interface ResourceFacts {
+  /** Said with every vote. `weak` only when the operator's configuration allowed it by name. */
+  readonly durability: 'full' | 'weak'
+  /** Branches of one instance that may be open or prepared at a time, well below what the store has room for. */
+  readonly capacity: number
+}
+
+export interface OpenOptions {
+  /** How long a statement may wait for a lock before it fails. */
+  readonly lockTimeoutMs: number
+}
+
+/** A branch whose operations are running. Its methods are called one after another, never two at a time. */
+export interface OpenBranch<Session> {
+  /** What operations work with, for example a connection inside the local transaction. */
+  readonly session: Session
+  /**
+   * Makes effects and row durable, or ends the branch. It may be called once, after the last operation.
+   * `prepared`: effects and row are durable, and will outlive this process; locks are kept until `finish`.
+   * `read-only`: nothing was written; the branch has ended, locks are gone, no row is kept.
+   * `refused`: the branch has ended without effect, for certain.
+   * `exists`: a row of this id, or a prepared branch, is there already; this branch has ended without effect: look.
+   * `busy`: a row of this id is under way elsewhere, or it is not known whether preparing succeeded. This branch object is
+   * finished; if it was prepared after all, `inDoubt` and `look` will show it. Never roll it back on one's own.
+   */
+  prepare(note: BranchNote): Promise<PrepareResult>
+  /** Ends the branch without effect. Idempotent, never rejects; harmless after `prepare`. */
+  rollback(): Promise<void>
+}
+
+export type PrepareResult =
+  | { readonly kind: 'prepared' | 'read-only' | 'exists' | 'busy' }
+  | { readonly kind: 'refused'; readonly reason: Reason }
+
+/** Names one prepared branch. */
+export interface BranchKey {
+  readonly id: TransactionId
+  readonly digest: Digest
+  readonly token: Token
+}
+
+/** What is written with a branch when it is prepared. */
+export interface BranchNote extends BranchKey {
+  /** Values of a one-shot's operations, so that a repeated vote or acknowledgement can carry them. */
+  readonly results?: readonly Payload[]
+  readonly trace?: TraceContext
+}
+
+/** A prepared branch, as `inDoubt` finds it. */
+export interface HeldRow extends BranchKey {
+  readonly history: History
+  readonly trace?: TraceContext
+}
+
+/**
+ * Whether the store is still the one that prepared the branch (the same server on the same timeline). After a failover it is
+ * `changed`, and only a real outcome may end the branch (rule R13).
+ */
+export type History = 'same' | 'changed'
+
+/** What a resource has for an id. */
+export type Row =
+  | { readonly state: 'nothing' }
+  | {
+      readonly state: 'prepared'
+      readonly digest: Digest
+      readonly token: Token
+      readonly history: History
+      /** Where the store shows them before the end. */
+      readonly results?: readonly Payload[]
+    }
+  | {
+      readonly state: 'committed'
+      readonly digest: Digest
+      readonly token: Token
+      readonly results?: readonly Payload[]
+    }
+  | { readonly state: 'aborted' }
+  /** Somebody is about to write the row: ask again later. */
+  | { readonly state: 'underway' }
+
+/** The store cannot be used for voting as it is. The message says what was found, what was expected and how to mend it. */
+export class ResourceUnfitError extends Error {
+  override readonly name = 'ResourceUnfitError'
+  readonly code = 'resource-unfit'
+}
+
+/** The resource refused a branch for a reason that the caller is told. */
+export class ResourceRefusal extends Error {
+  override readonly name = 'ResourceRefusal'
+  readonly code = 'resource-refused'
+  readonly reason: Reason
+
+  constructor(reason: Reason, options?: ErrorOptions) {
+    super(reason.message, options)
+    this.reason = reason
+  }
+}

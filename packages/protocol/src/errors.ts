@@ -1,0 +1,43 @@
+/**
+ * Every error code of the protocol, in one place. `retryable` says whether the same request may succeed later without any
+ * change by the caller.
+ */
+export const protocolErrors = {
+  'bad-name': { retryable: false },
+  'bad-id': { retryable: false },
+  'bad-list': { retryable: false },
+  'bad-payload': { retryable: false },
+  'payload-too-large': { retryable: false },
+  'malformed-message': { retryable: false },
+  'unsupported-version': { retryable: false },
+} as const satisfies Record<string, { readonly retryable: boolean }>
+
+export type ProtocolErrorCode = keyof typeof protocolErrors
+
+/** Something that does not follow the protocol. The message says what was found, what was expected and what to do. */
+export class ProtocolError extends Error {
+  override readonly name = 'ProtocolError'
+  readonly code: ProtocolErrorCode
+  readonly retryable: boolean
+
+  constructor(code: ProtocolErrorCode, message: string, options?: ErrorOptions) {
+    super(message, options)
+    this.code = code
+    this.retryable = protocolErrors[code].retryable
+  }
+}
+
+/** A received message that cannot be used. `request` is the number it carried, where that can still be trusted. */
+export class WireError extends ProtocolError {
+  readonly request: number | undefined
+
+  constructor(
+    code: 'malformed-message' | 'unsupported-version',
+    message: string,
+    request: number | undefined,
+    options?: ErrorOptions,
+  ) {
+    super(code, message, options)
+    this.request = request
+  }
+}

@@ -1,0 +1,48 @@
+/** What became of a transaction. Only these two are outcomes; every other answer decides nothing. */
+export type Outcome = 'committed' | 'aborted'
+
+/** Why something was refused or aborted, for the one who has to act on it. */
+export interface Reason {
+  /** Stable, for programs: the operation's own code (`insufficient-funds`), or one of the protocol's (`budget-spent`). */
+  readonly code: string
+  /** For people. */
+  readonly message: string
+  /** Whether a new attempt may succeed without any change by the caller. */
+  readonly retryable: boolean
+  /** Whose reason it is, when it is a participant's. */
+  readonly participant?: string
+}
+
+/** The protocol's own reasons for `refused` and `aborted`. An operation's own codes may be anything else. */
+export const reasonCodes = {
+  /** The client gave up: its function threw, or it asked for the abort. */
+  clientAborted: 'client-aborted',
+  /** Time ran out before every branch had voted. */
+  budgetSpent: 'budget-spent',
+  /** The branch is not there (any more) as the list names it: another token, or other calls than it executed. */
+  unknownBranch: 'unknown-branch',
+  /** A branch was prepared under another list. */
+  conflict: 'conflict',
+  /** The participant's process that held the unprepared branch is gone. */
+  instanceGone: 'instance-gone',
+  /** Recovery found a prepared branch and nobody who knew the list. */
+  listLost: 'list-lost',
+  /** The user's code threw something that is not a refusal. */
+  operationFailed: 'operation-failed',
+  /** The participant does not have the operation. */
+  unknownOperation: 'unknown-operation',
+  /** The operation's input did not pass its schema. */
+  invalidInput: 'invalid-input',
+  /** The resource waited too long for a lock. */
+  lockTimeout: 'lock-timeout',
+  /** The resource refused to prepare: a constraint, a serialization failure, no free slot. */
+  resourceRefused: 'resource-refused',
+  /** A limit of the participant or of the group was met. */
+  overloaded: 'overloaded',
+  /** The participant is stopping. */
+  draining: 'draining',
+  /** An operation called another participant inside the transaction. */
+  nestedCall: 'nested-call',
+  /** The id's epoch lies beyond the group's. */
+  futureEpoch: 'future-epoch',
+} as const

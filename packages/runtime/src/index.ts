@@ -1,0 +1,5 @@
+export type { Bus, BusMessage, PublishOptions, SubscribeOptions, Subscription } from './bus.ts'
+export { PayloadTooLargeError } from './bus.ts'
+export type { Clock, Timer } from './clock.ts'
+export type { Random } from './random.ts'
+export type { World } from './world.ts'
