@@ -1,7 +1,16 @@
 export { decodePacket, encodePacket, type Packet } from './codec.ts'
 export type { InputOf, OperationContract, OutputOf, ParticipantContract } from './contract.ts'
 export { ProtocolError, type ProtocolErrorCode, protocolErrors, WireError } from './errors.ts'
-export { type Epoch, groupOf, type IdMark, type IdParts, makeId, parseId, type TransactionId, transactionId } from './id.ts'
+export {
+  type Epoch,
+  groupOf,
+  type IdMark,
+  type IdParts,
+  makeId,
+  parseId,
+  type TransactionId,
+  transactionId,
+} from './id.ts'
 export * from './limits.ts'
 export {
   type BranchList,

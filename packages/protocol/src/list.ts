@@ -45,7 +45,9 @@ const digestBits = 128
  * @throws ProtocolError `bad-list` when there is none or too many, one twice, or both kinds.
  */
 export function sealList(branches: readonly ListedBranch[]): BranchList {
-  const sorted = branches.toSorted((a, b) => (a.participant < b.participant ? -1 : a.participant > b.participant ? 1 : 0))
+  const sorted = branches.toSorted((a, b) =>
+    a.participant < b.participant ? -1 : a.participant > b.participant ? 1 : 0,
+  )
   checkList(sorted)
   return sorted as readonly ListedBranch[] as BranchList
 }

@@ -3,7 +3,7 @@ import type { BranchList, Digest, Operation } from './list.ts'
 import type { GroupId, InstanceId, Nonce, ParticipantName, Token } from './name.ts'
 import type { Outcome, Reason } from './outcome.ts'
 import type { Payload } from './payload.ts'
-import type { HazardKind, RecordedHazard, DecidedBranch } from './record.ts'
+import type { DecidedBranch, HazardKind, RecordedHazard } from './record.ts'
 import type { TraceContext } from './trace.ts'
 import type { Vote } from './vote.ts'
 

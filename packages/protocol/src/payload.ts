@@ -18,7 +18,9 @@ export function encodePayload(value: unknown, what: string): Payload {
   try {
     bytes = packr.pack(value)
   } catch (cause) {
-    throw new ProtocolError('bad-payload', `${what} cannot be encoded: expected plain data. ${String(cause)}`, { cause })
+    throw new ProtocolError('bad-payload', `${what} cannot be encoded: expected plain data. ${String(cause)}`, {
+      cause,
+    })
   }
   if (bytes.length > maxPayloadBytes) {
     throw new ProtocolError(

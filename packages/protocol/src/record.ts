@@ -14,9 +14,7 @@ export interface DecidedBranch {
 }
 
 /** Who caused a decision (rule R3). */
-export type Actor =
-  | { readonly kind: 'owner' }
-  | { readonly kind: 'holder'; readonly participant: ParticipantName }
+export type Actor = { readonly kind: 'owner' } | { readonly kind: 'holder'; readonly participant: ParticipantName }
 
 /** What is proposed to the log for a transaction, and what stays of it once it is the first applied one (rule R1). */
 export interface Decision {

@@ -1,3 +1,4 @@
+import { ProtocolError } from './errors.ts'
 import {
   type GroupId,
   type GroupName,
@@ -11,7 +12,6 @@ import {
   parseGroupId,
   participantName,
 } from './name.ts'
-import { ProtocolError } from './errors.ts'
 
 /** First token of every subject, so that several installations share one NATS. `[a-z0-9-]`. */
 export type Namespace = string & { readonly __brand: 'Namespace' }
@@ -21,7 +21,10 @@ const namespacePattern = /^[a-z0-9-]{1,32}$/
 /** @throws ProtocolError `bad-name` */
 export function namespace(text = 'verdict'): Namespace {
   if (namespacePattern.test(text)) return text as Namespace
-  throw new ProtocolError('bad-name', `${JSON.stringify(text)} cannot be a namespace: expected 1 to 32 of a-z, 0-9 and "-".`)
+  throw new ProtocolError(
+    'bad-name',
+    `${JSON.stringify(text)} cannot be a namespace: expected 1 to 32 of a-z, 0-9 and "-".`,
+  )
 }
 
 type Wildcard = '*'
@@ -102,7 +105,15 @@ export function readAnswerer(subject: string): Answerer | undefined {
 /** Whether a reply subject lies under the own inboxes of `owner`: nobody is made to speak into another's inbox (rule R15). */
 export function isInboxOf(subject: string, of: Namespace, owner: OwnerName): boolean {
   const [name, version, kind, o, x, ...rest] = subject.split('.')
-  return name === of && version === 'v1' && kind === 'ans' && o === owner && x !== undefined && isToken(x) && rest.length === 0
+  return (
+    name === of &&
+    version === 'v1' &&
+    kind === 'ans' &&
+    o === owner &&
+    x !== undefined &&
+    isToken(x) &&
+    rest.length === 0
+  )
 }
 
 /** The owner who sent a request, from the last token of its subject; undefined when it is no owner's name. */

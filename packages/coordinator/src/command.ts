@@ -1,0 +1,50 @@
+import type { Decision, HazardKind, ParticipantName, TransactionId } from '@verdict/protocol'
+import { Packr } from 'msgpackr'
+
+/** What the group's log replicates, besides Raft's own entries. */
+export type Command =
+  /** Decides a transaction, if it is the first one applied for its id (rule R1). */
+  | { readonly kind: 'decide'; readonly decision: Decision }
+  /** Every branch of these has acknowledged its outcome (rule R10: one entry for many). */
+  | { readonly kind: 'settled'; readonly ids: readonly TransactionId[] }
+  /** Moves the epoch by one (rule R11). */
+  | { readonly kind: 'advance' }
+  /** A participant could not honour the outcome (rule R16). */
+  | {
+      readonly kind: 'hazard'
+      readonly id: TransactionId
+      readonly participant: ParticipantName
+      readonly hazard: HazardKind
+      readonly note: string
+    }
+
+/** Most ids in one `settled`: the entry stays near 100 KiB with the longest ids. */
+export const maxSettledIds = 512
+
+const version = 1
+const packr = new Packr({ useRecords: false })
+
+/** A command of the log that this version cannot read. The replica must stop: to guess would be to diverge. */
+export class UnreadableCommandError extends Error {
+  override readonly name = 'UnreadableCommandError'
+  readonly code = 'unreadable-command'
+}
+
+export function encodeCommand(command: Command): Uint8Array {
+  const body = packr.pack(command)
+  const bytes = new Uint8Array(body.length + 1)
+  bytes[0] = version
+  bytes.set(body, 1)
+  return bytes
+}
+
+/** @throws UnreadableCommandError for a command of another version. */
+export function decodeCommand(bytes: Uint8Array): Command {
+  if (bytes[0] !== version) {
+    throw new UnreadableCommandError(
+      `The log holds a command of version ${bytes[0]}, this replica reads version ${version}. Start the newer release here.`,
+    )
+  }
+  // The log is checksummed and written by replicas alone, so that its content is trusted once the version fits.
+  return packr.unpack(bytes.subarray(1)) as Command
+}

@@ -1,0 +1,382 @@
+import {
+  type Actor,
+  type BranchList,
+  type DecidedBranch,
+  type Decision,
+  type Digest,
+  type InstanceId,
+  type ListedBranch,
+  type Operation,
+  type Outcome,
+  type ParticipantName,
+  type Payload,
+  type Reason,
+  reasonCodes,
+  type Token,
+  type TraceContext,
+  type TransactionId,
+  type Vote,
+} from '@verdict/protocol'
+
+/** How far one branch has come. */
+export interface BranchProgress {
+  readonly listed: ListedBranch
+  /** The vote that is counted: the first one that is a vote. */
+  vote: 'awaited' | 'prepared' | 'read-only' | 'refused'
+  instance: InstanceId | undefined
+  token: Token | undefined
+  results: readonly Payload[] | undefined
+  reason: Reason | undefined
+  /** How often prepare was sent. */
+  sent: number
+  resendAtMs: number
+  /** The instance that the list names did not listen once. An instance is one life of a process, so it will not come back. */
+  namedGone: boolean
+}
+
+/** The sealed list of a transaction with what belongs to it. */
+export interface Sealed {
+  readonly list: BranchList
+  readonly digest: Digest
+  /** Operations by branch, for a one-shot; undefined once nobody who knows them has asked. */
+  readonly operations: readonly (readonly Operation[])[] | undefined
+}
+
+/** A prepared branch whose holder asked while the list was unknown (rule R6). */
+export interface Holder {
+  readonly participant: ParticipantName
+  readonly digest: Digest
+  readonly token: Token
+}
+
+/**
+ * One commit at the leader: list → votes → decision (rules R2, R4, R6, R10). Plain data, volatile, and safe to drop at any time:
+ * what is decided stands in the log alone.
+ */
+export interface Commit {
+  readonly id: TransactionId
+  /** Whether the id is the caller's own: such transactions are always logged (rule R17). */
+  readonly kept: boolean
+  /** Who will have caused an `aborted` record. */
+  actor: Actor
+  sealed: Sealed | undefined
+  /** Present until a list is known. */
+  holder: Holder | undefined
+  branches: BranchProgress[]
+  /** `waiting` for a list, `collecting` votes, or `deciding`: a decision was proposed, or nothing needs to be recorded. */
+  stage: 'waiting' | 'collecting' | 'deciding'
+  endsAtMs: number
+  trace: TraceContext | undefined
+}
+
+export interface CommitTiming {
+  readonly resendMs: number
+  readonly maxResendMs: number
+}
+
+export type CommitEvent =
+  /** The owner asked for the commit, the first time or again. */
+  | {
+      readonly kind: 'asked'
+      readonly sealed: Sealed
+      readonly endsAtMs: number
+      readonly trace: TraceContext | undefined
+    }
+  /** The owner asked for the abort. */
+  | {
+      readonly kind: 'abortAsked'
+      readonly sealed: Sealed
+      readonly reason: Reason
+      readonly trace: TraceContext | undefined
+    }
+  /** A participant holds a prepared branch and asked for the outcome; with the list, where it still had it. */
+  | {
+      readonly kind: 'held'
+      readonly holder: Holder
+      readonly list: BranchList | undefined
+      readonly endsAtMs: number
+      readonly trace: TraceContext | undefined
+    }
+  | { readonly kind: 'voted'; readonly participant: ParticipantName; readonly digest: Digest; readonly vote: Vote }
+  /** Nobody listened where a prepare was sent. */
+  | { readonly kind: 'unreachable'; readonly participant: ParticipantName; readonly instance: InstanceId | undefined }
+  | { readonly kind: 'woke' }
+
+export type CommitEffect =
+  | {
+      readonly kind: 'prepare'
+      readonly participant: ParticipantName
+      /** The instance to ask; any of them when undefined. */
+      readonly instance: InstanceId | undefined
+      readonly operations: readonly Operation[] | undefined
+    }
+  | { readonly kind: 'propose'; readonly decision: Omit<Decision, 'decidedAtMs'> }
+  /** Every branch only read: nothing was written, nothing needs to be recorded (rule R10). */
+  | { readonly kind: 'readOnly' }
+
+export function newCommit(id: TransactionId, kept: boolean): Commit {
+  return {
+    id,
+    kept,
+    actor: { kind: 'owner' },
+    sealed: undefined,
+    holder: undefined,
+    branches: [],
+    stage: 'waiting',
+    endsAtMs: Number.POSITIVE_INFINITY,
+    trace: undefined,
+  }
+}
+
+/** Advances one commit in place and says what is to be done. The same state and event always give the same result. */
+export function advanceCommit(commit: Commit, event: CommitEvent, nowMs: number, timing: CommitTiming): CommitEffect[] {
+  if (commit.stage === 'deciding') return []
+  switch (event.kind) {
+    case 'asked':
+      return asked(commit, event, nowMs, timing)
+    case 'abortAsked':
+      commit.trace ??= event.trace
+      if (commit.sealed === undefined) seal(commit, event.sealed)
+      // Another list than the one under way decides nothing here: the asker is answered by the record (rule R4).
+      if (commit.sealed?.digest !== event.sealed.digest) return []
+      commit.actor = { kind: 'owner' }
+      return [propose(commit, 'aborted', event.reason)]
+    case 'held':
+      return held(commit, event, nowMs, timing)
+    case 'voted':
+      return voted(commit, event)
+    case 'unreachable':
+      return unreachable(commit, event, nowMs, timing)
+    case 'woke':
+      return woke(commit, nowMs, timing)
+  }
+}
+
+/** When the commit wants to be woken next. */
+export function wakeAtMs(commit: Commit): number | undefined {
+  if (commit.stage === 'deciding') return undefined
+  return commit.branches.reduce(
+    (earliest, branch) => (branch.vote === 'awaited' ? Math.min(earliest, branch.resendAtMs) : earliest),
+    commit.endsAtMs,
+  )
+}
+
+function asked(
+  commit: Commit,
+  event: Extract<CommitEvent, { kind: 'asked' }>,
+  nowMs: number,
+  timing: CommitTiming,
+): CommitEffect[] {
+  commit.trace ??= event.trace
+  if (commit.sealed === undefined) {
+    commit.actor = { kind: 'owner' }
+    commit.endsAtMs = event.endsAtMs
+    seal(commit, event.sealed)
+    return askAll(commit, nowMs, timing)
+  }
+  if (commit.sealed.digest !== event.sealed.digest) return []
+  // The owner is back: its budget counts, and it brings the operations that a holder could not know.
+  if (commit.actor.kind === 'holder') commit.endsAtMs = event.endsAtMs
+  commit.actor = { kind: 'owner' }
+  if (commit.sealed.operations !== undefined || event.sealed.operations === undefined) return []
+  commit.sealed = event.sealed
+  return askAll(commit, nowMs, timing)
+}
+
+function held(
+  commit: Commit,
+  event: Extract<CommitEvent, { kind: 'held' }>,
+  nowMs: number,
+  timing: CommitTiming,
+): CommitEffect[] {
+  if (commit.sealed !== undefined) return []
+  commit.trace ??= event.trace
+  if (commit.holder === undefined) {
+    commit.holder = event.holder
+    commit.actor = { kind: 'holder', participant: event.holder.participant }
+    commit.endsAtMs = event.endsAtMs
+  }
+  if (event.list === undefined) return []
+  seal(commit, { list: event.list, digest: event.holder.digest, operations: undefined })
+  return askAll(commit, nowMs, timing)
+}
+
+function seal(commit: Commit, sealed: Sealed): void {
+  commit.sealed = sealed
+  commit.holder = undefined
+  commit.stage = 'collecting'
+  commit.branches = sealed.list.map((listed) => ({
+    listed,
+    vote: 'awaited',
+    instance: undefined,
+    token: undefined,
+    results: undefined,
+    reason: undefined,
+    sent: 0,
+    resendAtMs: 0,
+    namedGone: false,
+  }))
+}
+
+function voted(commit: Commit, { participant, digest, vote }: Extract<CommitEvent, { kind: 'voted' }>): CommitEffect[] {
+  // A vote counts only for its own list (rule R4), and only the first one of a branch.
+  if (commit.sealed?.digest !== digest) return []
+  const branch = commit.branches.find(({ listed }) => listed.participant === participant)
+  if (branch === undefined || branch.vote !== 'awaited') return []
+  switch (vote.kind) {
+    case 'busy':
+      return foundNothing(branch, vote) ? [propose(commit, 'aborted', goneReason(participant))] : []
+    case 'refused':
+      if (isOwnEcho(branch, vote.reason)) return []
+      branch.vote = 'refused'
+      branch.instance = vote.instance
+      branch.reason = { ...vote.reason, participant }
+      return [propose(commit, 'aborted', branch.reason)]
+    case 'prepared':
+    case 'read-only':
+      // The list names the opening; a vote of another one is no vote for it (rule R5).
+      if (branch.listed.kind === 'called' && branch.listed.token !== vote.token) return []
+      branch.vote = vote.kind
+      branch.instance = vote.instance
+      branch.token = vote.token
+      branch.results = vote.results
+      return whenAllVoted(commit)
+  }
+}
+
+/**
+ * The named instance was gone when it was last asked, and another one found neither branch nor row: an unprepared branch died
+ * with its instance, and waiting for it would only hold the others' locks (rule R5).
+ */
+function foundNothing(branch: BranchProgress, vote: Extract<Vote, { kind: 'busy' }>): boolean {
+  return (
+    branch.listed.kind === 'called' &&
+    branch.namedGone &&
+    vote.found === 'nothing' &&
+    vote.instance !== branch.listed.instance
+  )
+}
+
+/** A resent one-shot may wait for the locks of its own first copy: that refusal must not kill a healthy transaction. */
+function isOwnEcho(branch: BranchProgress, reason: Reason): boolean {
+  return branch.listed.kind === 'oneShot' && branch.sent > 1 && reason.code === reasonCodes.lockTimeout
+}
+
+function whenAllVoted(commit: Commit): CommitEffect[] {
+  if (commit.branches.some(({ vote }) => vote === 'awaited')) return []
+  const onlyRead = commit.branches.every(({ vote, listed }) => vote === 'read-only' && listed.kind === 'called')
+  // A one-shot may write when it is executed again, and a kept id is asked for again: both are logged (rules R10, R17).
+  if (!onlyRead || commit.kept) return [propose(commit, 'committed', undefined)]
+  commit.stage = 'deciding'
+  return [{ kind: 'readOnly' }]
+}
+
+function unreachable(
+  commit: Commit,
+  { participant, instance }: Extract<CommitEvent, { kind: 'unreachable' }>,
+  nowMs: number,
+  timing: CommitTiming,
+): CommitEffect[] {
+  const branch = commit.branches.find(({ listed }) => listed.participant === participant)
+  if (branch === undefined || branch.vote !== 'awaited') return []
+  // Another instance may hold the prepared branch in its database: ask any of them at once. When none listens, the resend does.
+  if (branch.listed.kind !== 'called' || instance !== branch.listed.instance || branch.namedGone) return []
+  branch.namedGone = true
+  return [ask(commit, branch, nowMs, timing)]
+}
+
+function woke(commit: Commit, nowMs: number, timing: CommitTiming): CommitEffect[] {
+  if (nowMs >= commit.endsAtMs) return [spent(commit)]
+  return commit.branches
+    .filter(({ vote, resendAtMs }) => vote === 'awaited' && nowMs >= resendAtMs)
+    .map((branch) => ask(commit, branch, nowMs, timing))
+}
+
+function askAll(commit: Commit, nowMs: number, timing: CommitTiming): CommitEffect[] {
+  return commit.branches.filter(({ vote }) => vote === 'awaited').map((branch) => ask(commit, branch, nowMs, timing))
+}
+
+function ask(
+  commit: Commit,
+  branch: BranchProgress,
+  nowMs: number,
+  { resendMs, maxResendMs }: CommitTiming,
+): CommitEffect {
+  const { listed } = branch
+  const named = listed.kind === 'called' ? listed.instance : undefined
+  // Resends alternate between the named instance and any: whoever holds the prepared branch by now can vote.
+  const instance = branch.namedGone || branch.sent % 2 === 1 ? undefined : named
+  branch.resendAtMs = nowMs + Math.min(resendMs * 2 ** branch.sent, maxResendMs)
+  branch.sent += 1
+  const position = commit.branches.indexOf(branch)
+  return {
+    kind: 'prepare',
+    participant: listed.participant,
+    instance,
+    operations: commit.sealed?.operations?.[position],
+  }
+}
+
+function spent(commit: Commit): CommitEffect {
+  if (commit.sealed === undefined) {
+    return propose(commit, 'aborted', {
+      code: reasonCodes.listLost,
+      message: 'A prepared branch was left, and nobody who knew the other branches asked in time.',
+      retryable: true,
+    })
+  }
+  const silent = commit.branches.filter(({ vote }) => vote === 'awaited').map(({ listed }) => listed.participant)
+  return propose(commit, 'aborted', {
+    code: reasonCodes.budgetSpent,
+    message: `The budget was spent before ${silent.join(', ')} voted.`,
+    retryable: true,
+  })
+}
+
+function goneReason(participant: ParticipantName): Reason {
+  return {
+    code: reasonCodes.instanceGone,
+    message: `The instance of ${participant} that held the branch is gone, and the branch with it.`,
+    retryable: true,
+    participant,
+  }
+}
+
+function propose(commit: Commit, outcome: Outcome, reason: Reason | undefined): CommitEffect {
+  commit.stage = 'deciding'
+  return {
+    kind: 'propose',
+    decision: {
+      id: commit.id,
+      outcome,
+      digest: digestOfCommit(commit),
+      branches: decidedBranches(commit),
+      actor: commit.actor,
+      ...(reason === undefined ? {} : { reason }),
+      ...(commit.trace === undefined ? {} : { trace: commit.trace }),
+    },
+  }
+}
+
+function digestOfCommit({ sealed, holder, id }: Commit): Digest {
+  const digest = sealed?.digest ?? holder?.digest
+  if (digest === undefined) throw new Error(`Broken invariant: ${id} is decided without a list or a holder.`)
+  return digest
+}
+
+function decidedBranches({ branches, holder }: Commit): DecidedBranch[] {
+  // Without a list the record knows only the branch that asked (rule R6).
+  if (holder !== undefined) return [{ participant: holder.participant, vote: 'unknown', token: holder.token }]
+  return branches.map(({ listed, vote, instance, token }) => {
+    const known = {
+      instance: instance ?? (listed.kind === 'called' ? listed.instance : undefined),
+      token: token ?? (listed.kind === 'called' ? listed.token : undefined),
+    }
+    return {
+      participant: listed.participant,
+      vote: vote === 'awaited' ? 'unknown' : vote,
+      ...(known.instance === undefined ? {} : { instance: known.instance }),
+      ...(known.token === undefined ? {} : { token: known.token }),
+    }
+  })
+}

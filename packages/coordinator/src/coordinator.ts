@@ -1,0 +1,204 @@
+import {
+  decodePacket,
+  type GroupId,
+  isInboxOf,
+  type Namespace,
+  namespace,
+  readOwner,
+  type StatusReport,
+  type Subjects,
+  subjects,
+  WireError,
+} from '@verdict/protocol'
+import {
+  type LogStore,
+  type RaftEvent,
+  type RaftSettings,
+  type Replica,
+  type ReplicaId,
+  startReplica,
+} from '@verdict/raft'
+import type { BusMessage, World } from '@verdict/runtime'
+import { type Applied, decisions, epochOf, hazardousCount, horizonOf, unsettled } from './decisions.ts'
+import type { CoordinatorEvent } from './event.ts'
+import { Leader } from './leader.ts'
+import { groupIdOf, type Manifest } from './manifest.ts'
+import { Post } from './post.ts'
+import { type CoordinatorSettings, defaultSettings } from './settings.ts'
+
+/** Most unsettled transactions that a status report counts; more are told as this number. */
+const maxCounted = 10_000
+/** Most unsettled transactions that a status report lists. */
+const maxListed = 50
+
+export interface CoordinatorOptions {
+  readonly manifest: Manifest
+  readonly replica: ReplicaId
+  /** The replica's own store, opened. It is closed by `stop`. */
+  readonly store: LogStore
+  readonly world: World
+  /** First token of every subject; `verdict` when absent. */
+  readonly namespace?: string
+  /** The program's version, shown in status reports. */
+  readonly version: string
+  readonly settings?: Partial<CoordinatorSettings>
+  readonly raft?: Partial<RaftSettings>
+  readonly onEvent?: (event: CoordinatorEvent) => void
+}
+
+/** One running replica of a coordinator group. */
+export interface Coordinator {
+  readonly group: GroupId
+  status(): StatusReport
+  /** Stops leading, stops the replica and closes its store. Idempotent. */
+  stop(): Promise<void>
+}
+
+/**
+ * Starts one replica: Raft, the decisions on its log, and a leader's work whenever it leads.
+ * @throws ManifestError when the manifest does not name the replica.
+ */
+export async function startCoordinator(options: CoordinatorOptions): Promise<Coordinator> {
+  const running = new RunningCoordinator(options)
+  await running.start()
+  return running
+}
+
+class RunningCoordinator implements Coordinator {
+  readonly group: GroupId
+  private readonly options: CoordinatorOptions
+  private readonly namespace: Namespace
+  private readonly subjects: Subjects
+  private readonly post: Post
+  private readonly settings: CoordinatorSettings
+  private replica: Replica<Applied> | undefined
+  private leader: Leader | undefined
+  private leadsAtOnce: number | undefined
+  private stopping: Promise<void> | undefined
+
+  constructor(options: CoordinatorOptions) {
+    this.options = options
+    this.group = groupIdOf(options.manifest)
+    this.namespace = namespace(options.namespace)
+    this.subjects = subjects(this.namespace)
+    this.post = new Post(options.world.bus, this.subjects, this.group, options.replica)
+    this.settings = { ...defaultSettings, ...options.settings }
+  }
+
+  async start(): Promise<void> {
+    const { manifest, replica, store, world, raft } = this.options
+    this.replica = await startReplica<Applied>({
+      id: replica,
+      members: manifest.replicas,
+      store,
+      machine: decisions,
+      world,
+      subject: (from, to) => this.subjects.raft(this.group, from, to),
+      onEvent: (event) => this.happened(event),
+      ...(raft === undefined ? {} : { settings: raft }),
+    })
+    world.bus.subscribe(this.subjects.status(this.group, replica, '*'), (message) => this.asked(message))
+    if (this.leadsAtOnce !== undefined) this.lead(this.leadsAtOnce)
+  }
+
+  status(): StatusReport {
+    const replica = this.runningReplica()
+    const { role, term, leader, lastIndex, commitIndex, appliedIndex } = replica.status()
+    const { records } = unsettled(replica.space, maxCounted)
+    return {
+      type: 'statusReport',
+      group: this.group,
+      replica: this.options.replica,
+      role,
+      ...(leader === undefined ? {} : { leader }),
+      term,
+      lastIndex,
+      commitIndex,
+      appliedIndex,
+      epoch: epochOf(replica.space),
+      horizon: horizonOf(replica.space),
+      version: this.options.version,
+      unsettled: records.length,
+      underway: this.leader?.underway ?? 0,
+      hazardous: hazardousCount(replica.space, maxCounted),
+      inDoubt: records.slice(0, maxListed).map(({ id, outcome, decidedAtMs, branches, hazards }) => ({
+        id,
+        outcome,
+        decidedAtMs,
+        waitingFor: branches
+          .filter(({ vote }) => vote === 'prepared' || vote === 'unknown')
+          .map(({ participant }) => participant),
+        hazards,
+      })),
+    }
+  }
+
+  stop(): Promise<void> {
+    this.stopping ??= this.stopAll()
+    return this.stopping
+  }
+
+  private async stopAll(): Promise<void> {
+    this.leader?.stop()
+    this.leader = undefined
+    await this.replica?.stop()
+  }
+
+  private happened(event: RaftEvent): void {
+    this.options.onEvent?.({ kind: 'raft', event })
+    if (event.kind === 'becameLeader') this.lead(event.term)
+    if (event.kind === 'lostLeadership') this.stepDown(event.term)
+  }
+
+  private lead(term: number): void {
+    // Raft may become leader while it is still starting (a group of one replica).
+    if (this.replica === undefined) {
+      this.leadsAtOnce = term
+      return
+    }
+    if (this.stopping !== undefined) return
+    this.leader?.stop()
+    this.leader = new Leader({
+      world: this.options.world,
+      namespace: this.namespace,
+      subjects: this.subjects,
+      group: this.group,
+      replica: this.replica,
+      post: this.post,
+      term,
+      settings: this.settings,
+      observe: (event) => this.options.onEvent?.(event),
+    })
+    this.leader.start()
+    this.options.onEvent?.({
+      kind: 'leading',
+      term,
+      unsettled: unsettled(this.replica.space, maxCounted).records.length,
+    })
+  }
+
+  private stepDown(term: number): void {
+    this.leadsAtOnce = undefined
+    if (this.leader === undefined) return
+    this.leader.stop()
+    this.leader = undefined
+    this.options.onEvent?.({ kind: 'steppedDown', term })
+  }
+
+  private asked({ subject, payload, replyTo }: BusMessage): void {
+    const owner = readOwner(subject)
+    if (owner === undefined || replyTo === undefined || !isInboxOf(replyTo, this.namespace, owner)) return
+    try {
+      const { request, message } = decodePacket(payload)
+      if (message.type === 'status') this.post.answer({ inbox: replyTo, request }, this.status())
+    } catch (error) {
+      if (!(error instanceof WireError)) throw error
+      this.options.onEvent?.({ kind: 'unusableMessage', subject, why: error.message })
+    }
+  }
+
+  private runningReplica(): Replica<Applied> {
+    if (this.replica === undefined) throw new Error('The replica has not started yet.')
+    return this.replica
+  }
+}

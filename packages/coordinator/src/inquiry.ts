@@ -1,0 +1,61 @@
+import {
+  type BranchList,
+  branchOf,
+  type DecisionRecord,
+  type Digest,
+  digestOf,
+  type Epoch,
+  type Found,
+  type HeldBranch,
+  type InquiryAnswer,
+  type ParticipantName,
+  parseId,
+  type TransactionId,
+} from '@verdict/protocol'
+
+type HolderAnswer = InquiryAnswer['answers'][number]
+
+/**
+ * What a group answers to a participant that holds a prepared branch (rule R8). `unknown` means that the transaction has to be
+ * taken up (rule R6); every other answer is final. `expired` needs a confirmed leadership before it is told.
+ */
+export function answerHolder(
+  record: DecisionRecord | undefined,
+  horizon: Epoch,
+  asker: ParticipantName,
+  held: { readonly id: TransactionId; readonly digest: Digest },
+): HolderAnswer | 'unknown' {
+  const { id, digest } = held
+  if (record === undefined) return parseId(id).epoch <= horizon ? { id, digest, answer: 'expired' } : 'unknown'
+  if (record.digest !== digest) return { id, digest, answer: 'discard' }
+  const branch = record.branches.find(({ participant }) => participant === asker)
+  const named = branch?.token === undefined ? {} : { token: branch.token }
+  if (record.outcome === 'aborted') return { id, digest, answer: 'aborted', ...named }
+  return branch?.vote === 'prepared' ? { id, digest, answer: 'committed', ...named } : { id, digest, answer: 'discard' }
+}
+
+/** The list that a holder sent along, if it is the one its digest binds and names the branch that it holds. */
+export function trustedList(asker: ParticipantName, held: HeldBranch): BranchList | undefined {
+  if (held.list === undefined || digestOf(held.id, held.list) !== held.digest) return undefined
+  const branch = branchOf(held.list, asker)
+  if (branch === undefined) return undefined
+  return branch.kind === 'called' && branch.token !== held.token ? undefined : held.list
+}
+
+/** What a look finds in the applied state. `none` and `expired` need a confirmed leadership before they are told. */
+export function lookUp(record: DecisionRecord | undefined, horizon: Epoch, id: TransactionId): Found {
+  if (record === undefined) return { kind: parseId(id).epoch <= horizon ? 'expired' : 'none', id }
+  const { outcome, digest, branches, reason, settled, hazards, decidedAtMs, trace } = record
+  return {
+    kind: 'recorded',
+    id,
+    outcome,
+    digest,
+    branches,
+    settled,
+    hazards,
+    decidedAtMs,
+    ...(reason === undefined ? {} : { reason }),
+    ...(trace === undefined ? {} : { trace }),
+  }
+}

@@ -1,0 +1,289 @@
+import {
+  type Answer,
+  type Decision,
+  decodePacket,
+  type GroupId,
+  groupOf,
+  type HazardReport,
+  type HeldBranch,
+  type Inquiry,
+  type InquiryAnswer,
+  isInboxOf,
+  type Look,
+  type Message,
+  type Namespace,
+  type ParticipantName,
+  parseGroupId,
+  parseId,
+  readOwner,
+  readVoter,
+  type Subjects,
+  type TransactionId,
+  WireError,
+} from '@verdict/protocol'
+import type { Replica } from '@verdict/raft'
+import type { BusMessage, Subscription, Timer, World } from '@verdict/runtime'
+import { type Command, encodeCommand } from './command.ts'
+import { Commits } from './commits.ts'
+import { type Applied, epochOf, horizonOf, recordOf } from './decisions.ts'
+import { Deliveries } from './deliveries.ts'
+import type { CoordinatorEvent } from './event.ts'
+import { answerHolder, lookUp } from './inquiry.ts'
+import type { Asker, Post } from './post.ts'
+import type { CoordinatorSettings } from './settings.ts'
+
+export interface LeaderPorts {
+  readonly world: World
+  readonly namespace: Namespace
+  readonly subjects: Subjects
+  readonly group: GroupId
+  readonly replica: Replica<Applied>
+  readonly post: Post
+  readonly term: number
+  readonly settings: CoordinatorSettings
+  readonly observe: (event: CoordinatorEvent) => void
+}
+
+/**
+ * A replica's work while it leads: requests, votes and inquiries in from the bus, decisions out to the log, outcomes out to
+ * participants. It exists only from the moment when an entry of its term is applied until leadership is lost, and subscribes to
+ * the group's subjects for just that long (rule R15): so "not leader" is never an answer.
+ */
+export class Leader {
+  private readonly ports: LeaderPorts
+  private readonly commits: Commits
+  private readonly deliveries: Deliveries
+  private subscriptions: readonly Subscription[] = []
+  private epochTimer: Timer | undefined
+  private worked = false
+  private stopped = false
+
+  constructor(ports: LeaderPorts) {
+    this.ports = ports
+    const { world, post, settings, replica, term, observe } = ports
+    const shared = { post, clock: world.clock, space: replica.space, settings }
+    this.deliveries = new Deliveries({ ...shared, settle: (ids) => this.settle(ids) })
+    this.commits = new Commits({
+      ...shared,
+      term,
+      deliveries: this.deliveries,
+      decide: (decision) => this.decide(decision),
+      takenUp: (id) => observe({ kind: 'takenUp', id }),
+    })
+  }
+
+  start(): void {
+    const { world, subjects, group } = this.ports
+    const { name } = parseGroupId(group)
+    const listen = (subject: string, handle: (message: BusMessage) => void): Subscription =>
+      world.bus.subscribe(subject, handle)
+    this.subscriptions = [
+      listen(subjects.hello(name, '*'), (message) => this.requested(message)),
+      listen(subjects.group(group, '*'), (message) => this.requested(message)),
+      listen(subjects.look(group, '*'), (message) => this.requested(message)),
+      listen(subjects.vote(group, '*'), (message) => this.spoken(message)),
+    ]
+    this.deliveries.start()
+    this.announce()
+    this.armEpoch()
+  }
+
+  stop(): void {
+    this.stopped = true
+    for (const subscription of this.subscriptions) subscription.unsubscribe()
+    this.epochTimer?.cancel()
+    this.commits.stop()
+    this.deliveries.stop()
+  }
+
+  /** Transactions that votes are collected for. */
+  get underway(): number {
+    return this.commits.size
+  }
+
+  private requested({ subject, payload, replyTo }: BusMessage): void {
+    const owner = readOwner(subject)
+    if (owner === undefined || replyTo === undefined || !isInboxOf(replyTo, this.ports.namespace, owner)) {
+      this.unusable(subject, 'its reply subject is not an inbox of the sender')
+      return
+    }
+    const packet = this.read(subject, payload, replyTo)
+    if (packet === undefined) return
+    const asker: Asker = { inbox: replyTo, request: packet.request }
+    const { message } = packet
+    switch (message.type) {
+      case 'hello':
+        this.welcome(asker)
+        break
+      case 'look':
+        this.look(message, asker)
+        break
+      case 'commit':
+      case 'abort':
+        if (parseId(message.id).owner !== owner || groupOf(message.id) !== this.ports.group) {
+          this.fail(subject, asker, `transaction ${message.id} is not ${owner}'s to decide in this group`)
+        } else if (message.type === 'commit') this.commits.ask(message, asker)
+        else this.commits.abort(message, asker)
+        break
+      default:
+        this.fail(subject, asker, `a ${message.type} is nothing that a leader is asked`)
+    }
+  }
+
+  private spoken({ subject, payload }: BusMessage): void {
+    const participant = readVoter(subject)
+    if (participant === undefined) {
+      this.unusable(subject, 'its subject names no participant')
+      return
+    }
+    const message = this.read(subject, payload, undefined)?.message
+    if (message === undefined) return
+    switch (message.type) {
+      case 'vote':
+        this.commits.voted(participant, message)
+        break
+      case 'ack':
+        this.deliveries.acknowledged(participant, message)
+        break
+      case 'hazard':
+        this.hazard(participant, message)
+        break
+      case 'inquiry':
+        this.inquired(participant, message)
+        break
+      default:
+        this.unusable(subject, `a ${message.type} is nothing that a participant says to a group`)
+    }
+  }
+
+  private read(
+    subject: string,
+    payload: Uint8Array,
+    inbox: string | undefined,
+  ): { request: number; message: Message } | undefined {
+    try {
+      return decodePacket(payload)
+    } catch (error) {
+      if (!(error instanceof WireError)) throw error
+      this.unusable(subject, error.message)
+      if (inbox !== undefined && error.request !== undefined) {
+        const failure = { type: 'failure', code: error.code, message: error.message } as const
+        this.ports.post.answer({ inbox, request: error.request }, failure)
+      }
+      return undefined
+    }
+  }
+
+  private welcome(asker: Asker): void {
+    const { group, replica, post } = this.ports
+    const { space } = replica
+    post.answer(asker, { type: 'welcome', group, epoch: epochOf(space), horizon: horizonOf(space) })
+  }
+
+  /** A record that is applied may be told at once; that there is none only after leadership was confirmed (rules R1, R3). */
+  private look({ ids }: Look, asker: Asker): void {
+    const find = (): Extract<Answer, { type: 'looked' }> => {
+      const { space } = this.ports.replica
+      return { type: 'looked', found: ids.map((id) => lookUp(recordOf(space, id), horizonOf(space), id)) }
+    }
+    const found = find()
+    if (found.found.every(({ kind }) => kind === 'recorded')) this.ports.post.answer(asker, found)
+    else this.onceConfirmed(() => this.ports.post.answer(asker, find()))
+  }
+
+  private inquired(participant: ParticipantName, { instance, branches }: Inquiry): void {
+    const { replica, group, post } = this.ports
+    const mine = branches.filter(({ id }) => groupOf(id) === group)
+    const answers = mine.map((held) => this.answerHolder(participant, held))
+    const tell = (): void => {
+      const horizon = horizonOf(replica.space)
+      post.tell(participant, instance, { type: 'inquiryAnswer', answers, horizon } satisfies InquiryAnswer)
+    }
+    if (answers.every(({ answer }) => answer === 'committed' || answer === 'aborted' || answer === 'discard')) tell()
+    else this.onceConfirmed(tell)
+  }
+
+  private answerHolder(participant: ParticipantName, held: HeldBranch): InquiryAnswer['answers'][number] {
+    const { space } = this.ports.replica
+    const answer = answerHolder(recordOf(space, held.id), horizonOf(space), participant, held)
+    if (answer !== 'unknown') return answer
+    this.commits.takeUp(participant, held)
+    return { id: held.id, digest: held.digest, answer: 'pending' }
+  }
+
+  private hazard(participant: ParticipantName, { id, digest, kind, note }: HazardReport): void {
+    const { space } = this.ports.replica
+    const record = recordOf(space, id)
+    if (
+      record === undefined ||
+      record.digest !== digest ||
+      !record.branches.some((branch) => branch.participant === participant)
+    )
+      return
+    if (record.hazards.some((known) => known.participant === participant && known.kind === kind)) return
+    this.propose({ kind: 'hazard', id, participant, hazard: kind, note }).then(
+      (applied) => {
+        if (applied.kind !== 'recorded' || applied.record.hazards.length === 0) return
+        this.ports.observe({ kind: 'hazard', id, hazard: { participant, kind, note } })
+        this.deliveries.hazardous(applied.record)
+      },
+      // The participant reports again when it is told the outcome again.
+      () => undefined,
+    )
+  }
+
+  private onceConfirmed(say: () => void): void {
+    this.ports.replica.confirmLeadership().then(
+      () => {
+        if (!this.stopped) say()
+      },
+      // Whoever leads now is asked again by whoever still waits.
+      () => undefined,
+    )
+  }
+
+  private propose(command: Command): Promise<Applied> {
+    return this.ports.replica.propose(encodeCommand(command))
+  }
+
+  private async decide(decision: Decision): Promise<Applied> {
+    const applied = await this.propose({ kind: 'decide', decision })
+    this.worked = true
+    const { observe } = this.ports
+    if (applied.kind === 'recorded') observe({ kind: 'decided', id: decision.id, outcome: applied.record.outcome })
+    if (applied.kind === 'malformed') observe({ kind: 'malformedDecision', id: decision.id, found: applied.found })
+    return applied
+  }
+
+  private async settle(ids: readonly TransactionId[]): Promise<void> {
+    await this.propose({ kind: 'settled', ids })
+    this.ports.observe({ kind: 'settled', count: ids.length })
+  }
+
+  private armEpoch(): void {
+    this.epochTimer = this.ports.world.clock.after(this.ports.settings.epochMs, () => {
+      this.armEpoch()
+      if (!this.worked) return
+      this.worked = false
+      this.propose({ kind: 'advance' }).then(
+        () => this.announce(),
+        () => undefined,
+      )
+    })
+  }
+
+  private announce(): void {
+    if (this.stopped) return
+    const { post, term, replica } = this.ports
+    post.announce({ type: 'announce', term, epoch: epochOf(replica.space), horizon: horizonOf(replica.space) })
+  }
+
+  private fail(subject: string, asker: Asker, why: string): void {
+    this.unusable(subject, why)
+    this.ports.post.answer(asker, { type: 'failure', code: 'malformed-message', message: `Refused: ${why}.` })
+  }
+
+  private unusable(subject: string, why: string): void {
+    this.ports.observe({ kind: 'unusableMessage', subject, why })
+  }
+}

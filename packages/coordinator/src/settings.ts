@@ -1,0 +1,36 @@
+/** How long and how much, for a leader. Nothing about safety rests on these. */
+export interface CoordinatorSettings {
+  /** How long a prepare may stay unanswered before it is sent again; doubles up to `maxResendMs`. */
+  readonly resendMs: number
+  /** The longest pause between two sends of the same thing: a participant that comes back waits no longer than this. */
+  readonly maxResendMs: number
+  /** Budget of a transaction that was taken up from a participant's inquiry (rule R6): one resend or two, then it is aborted. */
+  readonly takeUpBudgetMs: number
+  /** How long settled transactions gather before one entry records them: it should ride with other entries, not cost a flush. */
+  readonly settleDelayMs: number
+  /** How often the epoch moves while there is work (rule R11). */
+  readonly epochMs: number
+  /** Outcomes of one wave of redelivery; the next wave follows when the bus has had a turn. */
+  readonly waveSize: number
+  /** Pause between two waves. */
+  readonly waveMs: number
+  /** Transactions a leader collects votes for at a time: each holds its list and results in memory. */
+  readonly maxUnderway: number
+  /** Unsettled outcomes that the leader keeps in memory; the rest waits in the store and follows as these settle. */
+  readonly maxDelivering: number
+  /** Requests that wait for the same transaction: more are asked to come again. */
+  readonly maxWaiters: number
+}
+
+export const defaultSettings: CoordinatorSettings = {
+  resendMs: 500,
+  maxResendMs: 5_000,
+  takeUpBudgetMs: 5_000,
+  settleDelayMs: 100,
+  epochMs: 10_000,
+  waveSize: 256,
+  waveMs: 20,
+  maxUnderway: 10_000,
+  maxDelivering: 50_000,
+  maxWaiters: 16,
+}
