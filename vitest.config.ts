@@ -1,4 +1,4 @@
-import { configDefaults, defineConfig, type TestProjectConfiguration } from 'vitest/config'
+import { configDefaults, type TestProjectConfiguration, type ViteUserConfig } from 'vitest/config'
 
 const raft = 'packages/raft/test/**/*.test.ts'
 const simulation = 'test/simulation/**/*.test.ts'
@@ -28,7 +28,7 @@ function part(
   }
 }
 
-export default defineConfig({
+const config: ViteUserConfig = {
   ssr: { resolve: { conditions: ['@verdict/source'] } },
   test: {
     globalSetup: './infra/setup.ts',
@@ -42,4 +42,6 @@ export default defineConfig({
       part('end-to-end', [endToEnd], { timeoutMs: 120_000, alone: true }),
     ],
   },
-})
+}
+
+export default config
