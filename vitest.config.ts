@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os'
 import { configDefaults, type TestProjectConfiguration, type ViteUserConfig } from 'vitest/config'
 
 const raft = 'packages/raft/test/**/*.test.ts'
@@ -23,7 +24,7 @@ function part(
       hookTimeout: Math.max(limits.timeoutMs, 30_000), // a hook may start a PostgreSQL server
       // Parts that measure time with real processes come last and one file at a time: each file alone fills two cores.
       sequence: { groupOrder: limits.alone ? 1 : 0 },
-      fileParallelism: !limits.alone,
+      maxWorkers: limits.alone ? 1 : availableParallelism(),
     },
   }
 }

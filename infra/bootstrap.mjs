@@ -30,8 +30,8 @@ function tool(spec, wayOut) {
   console.error(`bootstrap: fetching ${spec} from the npm registry`)
   mkdirSync(tools, { recursive: true })
   const draft = mkdtempSync(join(tools, 'draft-'))
-  const flags = ['--prefix', '.', '--no-save', '--no-package-lock', '--no-audit', '--no-fund', '--loglevel=error']
-  const { status, error } = spawnSync('npm', ['install', ...flags, spec], {
+  const flags = ['--prefix', '.', '--no-save', '--no-package-lock', '--no-audit', '--no-fund', '--no-update-notifier']
+  const { status, error } = spawnSync('npm', ['install', '--loglevel=error', ...flags, spec], {
     cwd: draft,
     stdio: ['ignore', 'ignore', 2],
     shell,

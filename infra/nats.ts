@@ -41,9 +41,10 @@ export function natsProgram(): string {
     copyFileSync(unpackFromDebian(draft), join(draft, executable))
     renameSync(join(draft, executable), kept) // whole at once, since another process may be doing the same
     return kept
-  } catch (cause) {
+  } catch (error) {
+    const reason = error instanceof Error ? error.message.trim().split('\n').at(-1) : String(error)
     const wayOut = 'Install nats-server so that it is on PATH, or set NATS_URL to a running server'
-    throw new Error(`No nats-server on PATH, and Debian's packages cannot be reached. ${wayOut}.`, { cause })
+    throw new Error(`No nats-server on PATH, and none to be had from Debian (${reason}). ${wayOut}.`)
   } finally {
     rmSync(draft, { recursive: true, force: true })
   }
