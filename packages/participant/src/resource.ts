@@ -10,7 +10,7 @@ import type { Digest, Outcome, ParticipantName, Payload, Reason, Token, TraceCon
  *
  * "Durable" means: survives a power cut, as far as the resource's `durability` says.
  */
-export interface Resource<Session> {
+export interface Resource<Session extends object> {
   /**
    * Connects, makes the tables it needs, and checks that the store can keep a vote. Called once, before anything else.
    * @throws ResourceUnfitError when the store cannot keep its promise; its message says how to mend it.
@@ -71,9 +71,13 @@ export interface OpenOptions {
   readonly lockTimeoutMs: number
 }
 
-/** A branch whose operations are running. Its methods are called one after another, never two at a time. */
-export interface OpenBranch<Session> {
-  /** What operations work with, for example a connection inside the local transaction. */
+/** A branch whose operations are running. `prepare` is called only while no operation runs; `rollback` at any time. */
+export interface OpenBranch<Session extends object> {
+  /**
+   * What operations work with, for example `{ sql }`, a connection inside the local transaction: a plain object, whose members
+   * become members of the operation's context. Once `prepare` or `rollback` was called it refuses whatever is asked of it (an
+   * operation may still run, or have left a statement behind): nothing of the user's may reach the store outside the branch.
+   */
   readonly session: Session
   /**
    * Makes effects and row durable, or ends the branch. It may be called once, after the last operation.
@@ -85,7 +89,10 @@ export interface OpenBranch<Session> {
    * finished; if it was prepared after all, `inDoubt` and `look` will show it. Never roll it back on one's own.
    */
   prepare(note: BranchNote): Promise<PrepareResult>
-  /** Ends the branch without effect. Idempotent, never rejects; harmless after `prepare`. */
+  /**
+   * Ends the branch without effect, also while an operation still runs in it (its time is over): a statement under way may end
+   * first. Resolves when the branch's locks are gone. Idempotent, never rejects; harmless after `prepare`.
+   */
   rollback(): Promise<void>
 }
 

@@ -47,6 +47,7 @@ export {
   participantName,
   type Token,
 } from './name.ts'
+export { forbidNested, NestedCallError, type OperationScope, operationScope } from './nested.ts'
 export { type Outcome, type Reason, reasonCodes } from './outcome.ts'
 export { decodePayload, encodePayload, type Payload } from './payload.ts'
 export type { Actor, DecidedBranch, Decision, DecisionRecord, HazardKind, RecordedHazard } from './record.ts'
