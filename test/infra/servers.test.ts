@@ -1,7 +1,10 @@
+import { spawnSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
+import { connect as connectSocket } from 'node:net'
+import { join } from 'node:path'
 import { connect } from '@nats-io/transport-node'
 import { Client } from 'pg'
-import { expect, test } from 'vitest'
+import { expect, test, vi } from 'vitest'
 import { startNats } from '../../infra/nats.ts'
 import { startPostgres } from '../../infra/postgres.ts'
 
@@ -52,3 +55,23 @@ test('two PostgreSQL servers run side by side, and stop removes their data', asy
   expect(shown.map((row) => row.prepared)).toEqual(['256', '7'])
   for (const row of shown) expect(existsSync(row.folder)).toBe(false)
 })
+
+test.skipIf(process.platform === 'win32')('no server outlives a process that was killed', async () => {
+  const { NATS_URL: _, ...env } = process.env
+  const { stdout, signal } = spawnSync(process.execPath, [join(import.meta.dirname, 'abandon.ts')], { env })
+  expect(signal).toBe('SIGKILL')
+  const urls: string[] = JSON.parse(stdout.toString())
+  expect(urls).toHaveLength(2)
+  for (const url of urls) await vi.waitFor(() => expectRefusal(Number(new URL(url).port)), { timeout: 10_000 })
+})
+
+/** Resolves when nobody listens on the port, rejects when somebody does. */
+async function expectRefusal(port: number): Promise<void> {
+  const socket = connectSocket(port, '127.0.0.1')
+  const event = await new Promise((resolve) => {
+    socket.once('connect', () => resolve('connected'))
+    socket.once('error', () => resolve('refused'))
+  })
+  socket.destroy()
+  expect(event).toBe('refused')
+}

@@ -1,12 +1,12 @@
 import { describe, expect, test } from 'vitest'
 import { importsOf, type Source, sources, withoutComments } from './sources.ts'
 
-// Event in, effects out: these files know no disk, network, clock, chance or log. In protocol and raft a file is pure
-// unless it is named here as a shell, in the other packages the cores are named.
+// Event in, effects out: these files know no disk, network, clock, chance or log. In protocol, raft and
+// coordinator a file is pure unless it is named here as a shell; in participant the cores are named.
 const cores: readonly { readonly files: string; readonly shells?: RegExp }[] = [
   { files: 'packages/protocol/src/**/*.ts' },
   { files: 'packages/raft/src/**/*.ts', shells: /\/(lmdb-store|replica|index|internal)\.ts$/ },
-  { files: 'packages/coordinator/src/{decisions,commit,delivery,inquiry}.ts' },
+  { files: 'packages/coordinator/src/**/*.ts', shells: /\/(leader|coordinator|index|internal)\.ts$/ },
   { files: 'packages/participant/src/{branch,recovery}.ts' },
 ]
 
@@ -17,7 +17,7 @@ const ambient =
 /** What keeps this file from being a pure core, if anything. */
 function impurity({ text }: Source): string | undefined {
   const code = withoutComments(text).replace(hash, '')
-  const shell = importsOf(code).find((from) => !/^(\.{1,2}\/|@verdict\/|msgpackr$)/.test(from))
+  const shell = importsOf(code).find((from) => !/^(\.{1,2}\/|@verdict\/|(msgpackr|zod)$)/.test(from))
   return shell ?? ambient.exec(code)?.[0].trim()
 }
 
