@@ -1,8 +1,17 @@
+export type ProtocolErrorCode =
+  | 'bad-name'
+  | 'bad-id'
+  | 'bad-list'
+  | 'bad-payload'
+  | 'payload-too-large'
+  | 'malformed-message'
+  | 'unsupported-version'
+
 /**
  * Every error code of the protocol, in one place. `retryable` says whether the same request may succeed later without any
  * change by the caller.
  */
-export const protocolErrors = {
+export const protocolErrors: Readonly<Record<ProtocolErrorCode, { readonly retryable: boolean }>> = {
   'bad-name': { retryable: false },
   'bad-id': { retryable: false },
   'bad-list': { retryable: false },
@@ -10,9 +19,7 @@ export const protocolErrors = {
   'payload-too-large': { retryable: false },
   'malformed-message': { retryable: false },
   'unsupported-version': { retryable: false },
-} as const satisfies Record<string, { readonly retryable: boolean }>
-
-export type ProtocolErrorCode = keyof typeof protocolErrors
+}
 
 /** Something that does not follow the protocol. The message says what was found, what was expected and what to do. */
 export class ProtocolError extends Error {

@@ -4,13 +4,13 @@
 export const maxBranches = 128
 
 /** Bytes of one call's encoded arguments or value. Sixteen of them still fit into one message of the bus (1 MiB). */
-export const maxPayloadBytes = 64 * 1024
+export const maxPayloadBytes: number = 64 * 1024
 
 /** Bytes of all operations of a one-shot transaction: they travel in one commit message. */
-export const maxOperationsBytes = 512 * 1024
+export const maxOperationsBytes: number = 512 * 1024
 
 /** Bytes of all results that one answer carries; beyond it the answer says that results are pending. */
-export const maxResultsBytes = 512 * 1024
+export const maxResultsBytes: number = 512 * 1024
 
 /** Operations that one branch of a one-shot transaction may run: they all run inside one prepare. */
 export const maxOperationsPerBranch = 64
@@ -24,8 +24,11 @@ export const maxIdsPerMessage = 256
 /** Characters of a reason's or a note's text. It is kept in the log. */
 export const maxTextLength = 1000
 
+/** Characters of a reason's code and of an operation's name. They are labels, for programs. */
+export const maxLabelLength = 64
+
 /** Longest budget of a transaction: a third of the shortest retention (one hour), see rule R11. */
-export const maxBudgetMs = 20 * 60_000
+export const maxBudgetMs: number = 20 * 60_000
 
 /** Name lengths: with them the longest name of a prepared transaction stays below PostgreSQL's 199 bytes. */
 export const maxGroupNameLength = 14

@@ -78,3 +78,9 @@ export function parseGroupId(text: string): { readonly name: GroupName; readonly
   }
   return { name: groupName(name), incarnation: incarnation as Incarnation }
 }
+
+/** @throws ProtocolError `bad-name` */
+export function groupIdOf(text: string): GroupId {
+  parseGroupId(text)
+  return text as GroupId
+}

@@ -1,3 +1,5 @@
+import { maxLabelLength, maxTextLength } from './limits.ts'
+
 /** What became of a transaction. Only these two are outcomes; every other answer decides nothing. */
 export type Outcome = 'committed' | 'aborted'
 
@@ -11,6 +13,16 @@ export interface Reason {
   readonly retryable: boolean
   /** Whose reason it is, when it is a participant's. */
   readonly participant?: string
+}
+
+/** A text that may travel and stay in the log: cut to the length that the protocol allows. */
+export function cutText(text: string): string {
+  return text.length <= maxTextLength ? text : `${text.slice(0, maxTextLength - 1)}…`
+}
+
+/** A reason that may travel. Whoever makes one from a user's words passes it through here: a longer one would not be read. */
+export function cutReason(reason: Reason): Reason {
+  return { ...reason, code: reason.code.slice(0, maxLabelLength), message: cutText(reason.message) }
 }
 
 /** The protocol's own reasons for `refused` and `aborted`. An operation's own codes may be anything else. */

@@ -1,12 +1,9 @@
-import { Packr } from 'msgpackr'
 import { ProtocolError } from './errors.ts'
 import { maxPayloadBytes } from './limits.ts'
+import { checkPlain, pack, unpack } from './msgpack.ts'
 
 /** Plain data of the user (arguments, values), encoded once by its author and opaque to everybody in between. */
 export type Payload = Uint8Array & { readonly __brand: 'Payload' }
-
-// `useRecords: false` keeps each payload readable on its own and by any MessagePack implementation.
-const packr = new Packr({ useRecords: false, mapsAsObjects: true })
 
 /**
  * Encodes plain data: what JSON knows, and undefined, dates, bigints of 64 bits and bytes.
@@ -16,7 +13,8 @@ const packr = new Packr({ useRecords: false, mapsAsObjects: true })
 export function encodePayload(value: unknown, what: string): Payload {
   let bytes: Uint8Array
   try {
-    bytes = packr.pack(value)
+    bytes = pack(value)
+    checkPlain(bytes)
   } catch (cause) {
     throw new ProtocolError('bad-payload', `${what} cannot be encoded: expected plain data. ${String(cause)}`, {
       cause,
@@ -28,14 +26,13 @@ export function encodePayload(value: unknown, what: string): Payload {
       `${what} takes ${bytes.length} bytes, at most ${maxPayloadBytes} travel. Keep large data in a store of its own and pass its key.`,
     )
   }
-  // packr reuses its buffer, so the bytes are copied out of it.
   return new Uint8Array(bytes) as Payload
 }
 
 /** @throws ProtocolError `bad-payload` when the bytes are not such data. */
 export function decodePayload(payload: Payload, what: string): unknown {
   try {
-    return packr.unpack(payload)
+    return unpack(payload)
   } catch (cause) {
     throw new ProtocolError('bad-payload', `${what} cannot be decoded: ${String(cause)}`, { cause })
   }
