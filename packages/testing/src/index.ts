@@ -1,1 +1,19 @@
-export {}
+export {
+  type Loss,
+  SimulatedDatabase,
+  type SimulatedDatabaseOptions,
+  type SimulatedLock,
+} from './simulated-resource/database.ts'
+export type { DatabaseFaults, RangeMs } from './simulated-resource/faults.ts'
+export { noFaults } from './simulated-resource/faults.ts'
+export { type SimulatedResourceOptions, simulatedResource } from './simulated-resource/resource.ts'
+export { ConnectionLostError, SimulatedSqlError } from './simulated-resource/sql-error.ts'
+export type { SimulatedSession, SimulatedTable } from './simulated-resource/table.ts'
+export type {
+  BranchName,
+  CommittedEffect,
+  JournalRow,
+  LogRecord,
+  PreparedTransaction,
+  SimulatedValue,
+} from './simulated-resource/tables.ts'

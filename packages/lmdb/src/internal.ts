@@ -1,0 +1,8 @@
+export {
+  type HeldLock,
+  LockAbandonedError,
+  type LockClock,
+  type LockMode,
+  LockTable,
+  LockTimeoutError,
+} from './locks.ts'

@@ -1,0 +1,100 @@
+import type { LockMode } from '@verdict/lmdb/internal'
+import type { Digest, Outcome, ParticipantName, Payload, Token, TraceContext, TransactionId } from '@verdict/protocol'
+
+/** What the simulated table holds under a key. */
+export type SimulatedValue = string | number
+
+/** Names one branch at the database, as the name of a prepared transaction does. */
+export interface BranchName {
+  readonly participant: ParticipantName
+  readonly id: TransactionId
+  readonly digest: Digest
+  readonly token: Token
+}
+
+/** A row of the journal. A local transaction without a row is a user's own. */
+export interface JournalRow {
+  readonly participant: ParticipantName
+  readonly id: TransactionId
+  readonly digest: Digest
+  readonly state: Outcome
+  /** Of a committed row. */
+  readonly token?: Token
+  readonly results?: readonly Payload[]
+}
+
+/** A prepared transaction as it lies in the log. */
+export interface PreparedTransaction {
+  readonly name: BranchName
+  readonly row: JournalRow
+  readonly writes: ReadonlyMap<string, SimulatedValue>
+  readonly locks: readonly (readonly [key: string, mode: LockMode])[]
+  /** Of the database that prepared it: its timeline. */
+  readonly history: number
+  readonly preparedAtMs: number
+  readonly trace?: TraceContext
+}
+
+/** Effects that were made final, once for each time that this happened. */
+export interface CommittedEffect {
+  readonly name: BranchName
+  readonly writes: ReadonlyMap<string, SimulatedValue>
+}
+
+/** What the log of the database is made of. */
+export type LogRecord =
+  | { readonly kind: 'commit'; readonly writes: ReadonlyMap<string, SimulatedValue>; readonly row?: JournalRow }
+  | { readonly kind: 'prepare'; readonly prepared: PreparedTransaction }
+  | { readonly kind: 'commit-prepared' | 'rollback-prepared'; readonly name: BranchName }
+
+export function nameKey({ participant, id, digest, token }: BranchName): string {
+  return `${participant}_${id}_${digest}_${token}`
+}
+
+export function rowKey(participant: ParticipantName, id: TransactionId): string {
+  return `${participant}_${id}`
+}
+
+/** What the log amounts to: the same records give the same tables. */
+export class Tables {
+  readonly values: Map<string, SimulatedValue> = new Map<string, SimulatedValue>()
+  readonly rows: Map<string, JournalRow> = new Map<string, JournalRow>()
+  readonly prepared: Map<string, PreparedTransaction> = new Map<string, PreparedTransaction>()
+  readonly effects: CommittedEffect[] = []
+
+  apply(record: LogRecord): void {
+    switch (record.kind) {
+      case 'commit':
+        this.#write(record.writes, record.row)
+        break
+      case 'prepare':
+        this.prepared.set(nameKey(record.prepared.name), record.prepared)
+        break
+      case 'commit-prepared': {
+        const prepared = this.#end(record.name)
+        this.#write(prepared.writes, prepared.row)
+        this.effects.push({ name: prepared.name, writes: prepared.writes })
+        break
+      }
+      case 'rollback-prepared':
+        this.#end(record.name)
+        break
+    }
+  }
+
+  #write(writes: ReadonlyMap<string, SimulatedValue>, row: JournalRow | undefined): void {
+    for (const [key, value] of writes) this.values.set(key, value)
+    if (!row) return
+    const key = rowKey(row.participant, row.id)
+    if (this.rows.has(key)) throw new Error(`broken invariant: two journal rows of ${row.id}`)
+    this.rows.set(key, row)
+  }
+
+  #end(name: BranchName): PreparedTransaction {
+    const key = nameKey(name)
+    const prepared = this.prepared.get(key)
+    if (!prepared) throw new Error(`broken invariant: the log ends ${key}, which is not prepared`)
+    this.prepared.delete(key)
+    return prepared
+  }
+}
