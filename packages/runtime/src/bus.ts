@@ -43,14 +43,15 @@ export class PayloadTooLargeError extends Error {
  * The network, as much of it as a role may use: subjects made of tokens with dots between, `*` for one token and `>` for the
  * rest in subscriptions. Delivery is at most once in the best case; messages may be lost, doubled, delayed and reordered, and
  * roles are written for that. Messages that leave in the same turn for the same destination may travel together; receivers
- * never see that.
+ * never see that. Disposing of it closes it.
  */
-export interface Bus {
+export interface Bus extends AsyncDisposable {
   /** Largest payload of one message, in bytes. */
   readonly maxPayloadBytes: number
   /**
    * Sends a message and forgets it. Never blocks, never fails for want of a connection (the message is lost then).
    * @throws PayloadTooLargeError when the payload is larger than `maxPayloadBytes`.
+   * @throws TypeError when the subject cannot be sent to, or `onNoResponders` comes without `replyTo`.
    */
   publish(subject: string, payload: Uint8Array, options?: PublishOptions): void
   /** Calls `handler` for each message from now on. The handler must not throw and must not block. */

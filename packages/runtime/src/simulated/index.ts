@@ -1,1 +1,8 @@
-export {}
+export type { Disk, DiskChanges, DiskConditions, SimulatedDisk } from './disk.ts'
+export type { DepartingMessage, Fate, NetworkConditions, SimulatedNetwork } from './network.ts'
+export { calmNetwork } from './network.ts'
+export type { Main, SimulatedProcess, SimulatedWorld } from './process.ts'
+export { SeededRandom } from './random.ts'
+export type { SimulationOptions } from './simulation.ts'
+export { Simulation, SimulationError } from './simulation.ts'
+export type { Trace, TraceEntry, TraceKind, TraceOptions } from './trace.ts'
