@@ -163,6 +163,7 @@ class RunningCoordinator implements Coordinator {
       namespace: this.namespace,
       subjects: this.subjects,
       group: this.group,
+      replicas: this.options.manifest.replicas,
       replica: this.replica,
       post: this.post,
       term,

@@ -21,7 +21,7 @@ import {
   type TransactionId,
   WireError,
 } from '@verdict/protocol'
-import type { Replica } from '@verdict/raft'
+import type { Replica, ReplicaId } from '@verdict/raft'
 import type { BusMessage, Subscription, Timer, World } from '@verdict/runtime'
 import { type Command, encodeCommand } from './command.ts'
 import { Commits } from './commits.ts'
@@ -37,6 +37,8 @@ export interface LeaderPorts {
   readonly namespace: Namespace
   readonly subjects: Subjects
   readonly group: GroupId
+  /** All of the group's, as its manifest has them. */
+  readonly replicas: readonly ReplicaId[]
   readonly replica: Replica<Applied>
   readonly post: Post
   readonly term: number
@@ -175,9 +177,9 @@ export class Leader {
   }
 
   private welcome(asker: Asker): void {
-    const { group, replica, post } = this.ports
+    const { group, replicas, replica, post } = this.ports
     const { space } = replica
-    post.answer(asker, { type: 'welcome', group, epoch: epochOf(space), horizon: horizonOf(space) })
+    post.answer(asker, { type: 'welcome', group, replicas, epoch: epochOf(space), horizon: horizonOf(space) })
   }
 
   /** A record that is applied may be told at once; that there is none only after leadership was confirmed (rules R1, R3). */

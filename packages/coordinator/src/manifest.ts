@@ -5,6 +5,7 @@ import {
   groupName,
   type Incarnation,
   makeIncarnation,
+  maxReplicas,
   ProtocolError,
 } from '@verdict/protocol'
 import type { ReplicaId } from '@verdict/raft'
@@ -27,8 +28,6 @@ export class ManifestError extends Error {
   readonly code = 'bad-manifest'
 }
 
-/** Most replicas of a group: each more costs a flush per batch, and seven survive the loss of three. */
-const maxReplicas = 7
 const replicaPattern = /^[a-z0-9-]{1,32}$/
 
 /**

@@ -30,6 +30,9 @@ export const maxLabelLength = 64
 /** Longest budget of a transaction: a third of the shortest retention (one hour), see rule R11. */
 export const maxBudgetMs: number = 20 * 60_000
 
+/** Replicas of a group: each more costs a flush per batch, and seven survive the loss of three. */
+export const maxReplicas = 7
+
 /** Name lengths: with them the longest name of a prepared transaction stays below PostgreSQL's 199 bytes. */
 export const maxGroupNameLength = 14
 export const maxOwnerNameLength = 24

@@ -34,6 +34,7 @@ import {
   maxCallsPerBranch,
   maxIdsPerMessage,
   maxOperationsBytes,
+  maxReplicas,
   maxTextLength,
 } from './limits.ts'
 import { type BranchList, type Digest, digestOf, type Operation, operationsHash } from './list.ts'
@@ -236,7 +237,13 @@ const inquiryAnswer = objectOf<InquiryAnswer>()({
 /** Every message, as it must be to be used. */
 export const message: z.ZodType<Message> = z.discriminatedUnion('type', [
   objectOf<Hello>()({ type: z.literal('hello') }),
-  objectOf<Welcome>()({ type: z.literal('welcome'), group, epoch, horizon: epoch }),
+  objectOf<Welcome>()({
+    type: z.literal('welcome'),
+    group,
+    replicas: listOf(replica, 1, maxReplicas),
+    epoch,
+    horizon: epoch,
+  }),
   call,
   callResult,
   objectOf<Release>()({ type: z.literal('release'), id, token }),

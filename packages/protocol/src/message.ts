@@ -30,6 +30,8 @@ export interface Hello {
 export interface Welcome {
   readonly type: 'welcome'
   readonly group: GroupId
+  /** Every replica of the group, so that a tool which knows its name alone can ask each how it is. */
+  readonly replicas: readonly string[]
   readonly epoch: Epoch
   readonly horizon: Epoch
 }
