@@ -92,7 +92,7 @@ function describe(found: unknown): string {
   if (found === undefined) return 'nothing'
   if (found instanceof Uint8Array) return `${found.length} bytes`
   if (Array.isArray(found)) return `a list of ${found.length}`
-  if (typeof found === 'object' && found !== null) return 'an object'
   if (typeof found === 'string') return JSON.stringify(found.slice(0, maxFoundLength))
-  return String(found)
+  if (typeof found === 'number' || typeof found === 'boolean' || typeof found === 'bigint') return `${found}`
+  return found === null ? 'null' : 'an object'
 }

@@ -47,16 +47,7 @@ export {
   participantName,
   type Token,
 } from './name.ts'
-export {
-  forbidNested,
-  forbidNested,
-  NestedCallError,
-  NestedCallError,
-  type OperationScope,
-  type OperationScope,
-  operationScope,
-  operationScope,
-} from './nested.ts'
+export { forbidNested, NestedCallError, type OperationScope, operationScope } from './nested.ts'
 export { cutReason, cutText, type Outcome, type Reason, reasonCodes } from './outcome.ts'
 export { decodePayload, encodePayload, type Payload } from './payload.ts'
 export type { Actor, DecidedBranch, Decision, DecisionRecord, HazardKind, RecordedHazard } from './record.ts'

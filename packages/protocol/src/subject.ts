@@ -43,7 +43,8 @@ export interface Subjects {
   /** A client's commit and abort. */
   group(group: GroupId, owner: OwnerName | Wildcard): string
   look(group: GroupId, owner: OwnerName | Wildcard): string
-  status(group: GroupId, replica: string | Wildcard, owner: OwnerName | Wildcard): string
+  /** A tool asks one replica. */
+  status(group: GroupId, replica: string, owner: OwnerName | Wildcard): string
   /** A group's control message to any instance (queue group). */
   control(group: GroupId | Wildcard, participant: ParticipantName): string
   /** A group's control message to one instance. */
@@ -52,7 +53,8 @@ export interface Subjects {
   vote(group: GroupId, participant: ParticipantName | Wildcard): string
   /** A group's news to all. */
   news(group: GroupId | Wildcard): string
-  raft(group: GroupId, from: string | Wildcard, to: string): string
+  /** Raft's own messages from one replica (`*` for any) to another. */
+  raft(group: GroupId, from: string, to: string): string
   /** What an asker names as its reply subject. Whoever answers adds its own name to it. */
   inbox(owner: OwnerName, inbox: InboxToken): string
   /** All answers to one inbox. */
