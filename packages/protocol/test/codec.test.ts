@@ -13,6 +13,7 @@ import {
 import fc from 'fast-check'
 import { Packr } from 'msgpackr'
 import { describe, expect, test } from 'vitest'
+import { MsgpackError } from '../src/msgpack.ts'
 import { ids, operations, sealed, tokens } from './arbitrary.ts'
 import { messages } from './messages.ts'
 
@@ -210,8 +211,15 @@ describe('a hostile body', () => {
     ],
     ['that has something behind it', Buffer.from([0x80, 0x80])],
     ['with a key that is no text', Buffer.from([0x81, 0x01, 0x01])],
-  ])('%s is refused, and the next packet is read as ever', (_, body) => {
-    expect(refusal(packet(body))).toMatchObject({ code: 'malformed-message', request: 7 })
+    [
+      'with a regular expression in a field that nobody reads',
+      new Packr({ useRecords: false, moreTypes: true }).pack({ type: 'hello', later: /(a+)+$/ }),
+    ],
+  ])('%s is refused before anything is built from it, and the next packet is read as ever', (_, body) => {
+    const error = refusal(packet(body))
+    expect(error).toMatchObject({ code: 'malformed-message', request: 7 })
+    expect(error.message).toContain('cannot be read')
+    expect(error.cause).toBeInstanceOf(MsgpackError)
     expect(decodePacket(packet(packr.pack({ type: 'hello' }))).message).toEqual({ type: 'hello' })
   })
 
