@@ -1,3 +1,5 @@
+export type { Capability, ResourceHarness, StoreUnderTest } from './conformance/harness.ts'
+export { checkRule, describeResource, rulesFor, type TestRunner } from './conformance/suite.ts'
 export {
   type Loss,
   SimulatedDatabase,

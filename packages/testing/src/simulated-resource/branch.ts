@@ -73,7 +73,7 @@ export class SimulatedBranch implements OpenBranch<SimulatedSession> {
   async #prepare({ id, digest, token, trace }: BranchNote): Promise<PrepareResult> {
     const name: BranchName = { participant: this.#participant, id, digest, token }
     try {
-      const ended = await this.#connection.request((backend) => backend.prepare(name, trace ? { trace } : {}))
+      const ended = await this.#connection.requestPrepare((backend) => backend.prepare(name, trace ? { trace } : {}))
       return ended === 'prepared' ? { kind: 'prepared' } : refusedAfterFailure
     } catch (error) {
       if (error instanceof ConnectionLostError) return { kind: 'busy' }

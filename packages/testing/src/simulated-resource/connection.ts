@@ -15,6 +15,11 @@ export interface ConnectionOptions {
   readonly onEnd: () => void
 }
 
+type Statement<T> = (backend: Backend) => Promise<T> | T
+
+/** What becomes of a request: never there; there after the connection broke; there without an answer; answered. */
+type Fate = 'lost' | 'late' | 'unanswered' | 'answered'
+
 /**
  * A connection of an instance to the database, as bad as a network may be. It breaks once and for all; the session at the
  * server learns of it later, and finishes the statement that it is at.
@@ -34,33 +39,17 @@ export class Connection {
    * Has a statement run by the session and gives its result.
    * @throws ConnectionLostError when the connection is broken or breaks before the answer.
    */
-  request<T>(statement: (backend: Backend) => Promise<T> | T): Promise<T> {
-    const { promise, resolve, reject } = Promise.withResolvers<T>()
-    const lost = (): void => reject(new ConnectionLostError())
-    if (this.#isBroken) {
-      lost()
-      return promise
-    }
-    this.#waiting.add(lost)
-    const { loseRequest, delayRequest, loseAnswer, noticeMs } = this.#options.faults()
-    const fate = this.#options.random.fraction()
-    const answer = (settle: () => void): void => this.#answer(lost, settle)
-    if (fate < loseRequest) {
-      this.break()
-    } else if (fate < loseRequest + delayRequest) {
-      const lateMs = draw(this.#options.random, noticeMs)
-      soon(this.#options.clock, lateMs, () => void this.#options.backend.run(statement).catch(() => {}))
-      this.break(lateMs)
-    } else {
-      const losesAnswer = fate < loseRequest + delayRequest + loseAnswer
-      this.#arrive(() => {
-        this.#options.backend.run(statement).then(
-          (value) => (losesAnswer ? this.break() : answer(() => resolve(value))),
-          (error) => (losesAnswer ? this.break() : answer(() => reject(error))),
-        )
-      })
-    }
-    return promise
+  request<T>(statement: Statement<T>): Promise<T> {
+    return this.#send(statement, this.#fate())
+  }
+
+  /** As `request`, for the statement whose lost answer is the worst. */
+  requestPrepare<T>(statement: Statement<T>): Promise<T> {
+    const { random, faults } = this.#options
+    const { uncertainPrepare } = faults()
+    const fate = random.fraction()
+    if (fate < uncertainPrepare) return this.#send(statement, fate < uncertainPrepare / 2 ? 'late' : 'unanswered')
+    return this.#send(statement, this.#fate())
   }
 
   /** Ends the connection in an orderly way: the session rolls back what is open. */
@@ -95,6 +84,43 @@ export class Connection {
     soon(this.#options.instanceClock, this.#latencyMs(), () => {
       if (this.#waiting.delete(lost)) settle()
     })
+  }
+
+  #fate(): Fate {
+    const { loseRequest, delayRequest, loseAnswer } = this.#options.faults()
+    const fate = this.#options.random.fraction()
+    if (fate < loseRequest) return 'lost'
+    if (fate < loseRequest + delayRequest) return 'late'
+    return fate < loseRequest + delayRequest + loseAnswer ? 'unanswered' : 'answered'
+  }
+
+  #send<T>(statement: Statement<T>, fate: Fate): Promise<T> {
+    const { promise, resolve, reject } = Promise.withResolvers<T>()
+    const lost = (): void => reject(new ConnectionLostError())
+    if (this.#isBroken) {
+      lost()
+      return promise
+    }
+    this.#waiting.add(lost)
+    if (fate === 'lost') this.break()
+    else if (fate === 'late') this.#carryOutLate(statement)
+    else {
+      const end = (settle: () => void): void => (fate === 'answered' ? this.#answer(lost, settle) : this.break())
+      this.#arrive(() => {
+        this.#options.backend.run(statement).then(
+          (value) => end(() => resolve(value)),
+          (error) => end(() => reject(error)),
+        )
+      })
+    }
+    return promise
+  }
+
+  #carryOutLate(statement: Statement<unknown>): void {
+    const { clock, random, faults, backend } = this.#options
+    const lateMs = draw(random, faults().noticeMs)
+    soon(clock, lateMs, () => void backend.run(statement).catch(() => {}))
+    this.break(lateMs)
   }
 
   /** One way to the server; what was sent first arrives first. */

@@ -11,6 +11,8 @@ export interface DatabaseFaults {
   readonly delayRequest: number
   /** The request is carried out, then the connection breaks before the answer. */
   readonly loseAnswer: number
+  /** The connection breaks during PREPARE TRANSACTION, which happens nevertheless: at once or, in half of the cases, later. */
+  readonly uncertainPrepare: number
   /** A new connection is refused. */
   readonly refuseConnection: number
   /** A statement inside a local transaction fails (serialization failure), and its transaction with it. */
@@ -28,6 +30,7 @@ export const noFaults: DatabaseFaults = {
   loseRequest: 0,
   delayRequest: 0,
   loseAnswer: 0,
+  uncertainPrepare: 0,
   refuseConnection: 0,
   failStatement: 0,
   latencyMs: [0.1, 0.5],
