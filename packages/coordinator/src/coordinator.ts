@@ -1,4 +1,5 @@
 import {
+  type DecisionRecord,
   decodePacket,
   type GroupId,
   isInboxOf,
@@ -8,6 +9,7 @@ import {
   type StatusReport,
   type Subjects,
   subjects,
+  type TransactionId,
   WireError,
 } from '@verdict/protocol'
 import {
@@ -18,11 +20,11 @@ import {
   type ReplicaId,
   startReplica,
 } from '@verdict/raft'
-import type { BusMessage, World } from '@verdict/runtime'
-import { type Applied, decisions, epochOf, hazardousCount, horizonOf, unsettled } from './decisions.ts'
+import type { BusMessage, Subscription, World } from '@verdict/runtime'
+import { type Applied, decisions, epochOf, hazardousCount, horizonOf, unsettled, unsettledCount } from './decisions.ts'
 import type { CoordinatorEvent } from './event.ts'
 import { Leader } from './leader.ts'
-import { groupIdOf, type Manifest } from './manifest.ts'
+import { groupIdOf, type Manifest, ManifestError } from './manifest.ts'
 import { Post } from './post.ts'
 import { type CoordinatorSettings, defaultSettings } from './settings.ts'
 
@@ -50,6 +52,8 @@ export interface CoordinatorOptions {
 export interface Coordinator {
   readonly group: GroupId
   status(): StatusReport
+  /** The decision that this replica has applied for an id, where it has one. An applied record may be told by any replica (R1). */
+  record(id: TransactionId): DecisionRecord | undefined
   /** Stops leading, stops the replica and closes its store. Idempotent. */
   stop(): Promise<void>
 }
@@ -74,14 +78,27 @@ class RunningCoordinator implements Coordinator {
   private replica: Replica<Applied> | undefined
   private leader: Leader | undefined
   private leadsAtOnce: number | undefined
+  private statusSubscription: Subscription | undefined
   private stopping: Promise<void> | undefined
 
   constructor(options: CoordinatorOptions) {
+    const { manifest, replica } = options
+    if (!manifest.replicas.includes(replica)) {
+      throw new ManifestError(
+        `The group has the replicas ${manifest.replicas.join(', ')}, not ${replica}. Start one of them, with its own store.`,
+      )
+    }
     this.options = options
     this.group = groupIdOf(options.manifest)
     this.namespace = namespace(options.namespace)
     this.subjects = subjects(this.namespace)
-    this.post = new Post(options.world.bus, this.subjects, this.group, options.replica)
+    this.post = new Post({
+      bus: options.world.bus,
+      subjects: this.subjects,
+      group: this.group,
+      replica: options.replica,
+      tooLarge: (subject, why) => options.onEvent?.({ kind: 'unsendableMessage', subject, why }),
+    })
     this.settings = { ...defaultSettings, ...options.settings }
   }
 
@@ -97,14 +114,15 @@ class RunningCoordinator implements Coordinator {
       onEvent: (event) => this.happened(event),
       ...(raft === undefined ? {} : { settings: raft }),
     })
-    world.bus.subscribe(this.subjects.status(this.group, replica, '*'), (message) => this.asked(message))
+    const subject = this.subjects.status(this.group, replica, '*')
+    this.statusSubscription = world.bus.subscribe(subject, (message) => this.asked(message))
     if (this.leadsAtOnce !== undefined) this.lead(this.leadsAtOnce)
   }
 
   status(): StatusReport {
     const replica = this.runningReplica()
     const { role, term, leader, lastIndex, commitIndex, appliedIndex } = replica.status()
-    const { records } = unsettled(replica.space, maxCounted)
+    const { records } = unsettled(replica.space, maxListed)
     return {
       type: 'statusReport',
       group: this.group,
@@ -118,10 +136,10 @@ class RunningCoordinator implements Coordinator {
       epoch: epochOf(replica.space),
       horizon: horizonOf(replica.space),
       version: this.options.version,
-      unsettled: records.length,
+      unsettled: unsettledCount(replica.space, maxCounted),
       underway: this.leader?.underway ?? 0,
       hazardous: hazardousCount(replica.space, maxCounted),
-      inDoubt: records.slice(0, maxListed).map(({ id, outcome, decidedAtMs, branches, hazards }) => ({
+      inDoubt: records.map(({ id, outcome, decidedAtMs, branches, hazards }) => ({
         id,
         outcome,
         decidedAtMs,
@@ -133,12 +151,17 @@ class RunningCoordinator implements Coordinator {
     }
   }
 
+  record(id: TransactionId): DecisionRecord | undefined {
+    return recordOf(this.runningReplica().space, id)
+  }
+
   stop(): Promise<void> {
     this.stopping ??= this.stopAll()
     return this.stopping
   }
 
   private async stopAll(): Promise<void> {
+    this.statusSubscription?.unsubscribe()
     this.leader?.stop()
     this.leader = undefined
     await this.replica?.stop()
@@ -174,7 +197,7 @@ class RunningCoordinator implements Coordinator {
     this.options.onEvent?.({
       kind: 'leading',
       term,
-      unsettled: unsettled(this.replica.space, maxCounted).records.length,
+      unsettled: unsettledCount(this.replica.space, maxCounted),
     })
   }
 
@@ -191,7 +214,9 @@ class RunningCoordinator implements Coordinator {
     if (owner === undefined || replyTo === undefined || !isInboxOf(replyTo, this.namespace, owner)) return
     try {
       const { request, message } = decodePacket(payload)
-      if (message.type === 'status') this.post.answer({ inbox: replyTo, request }, this.status())
+      if (message.type !== 'status') return
+      const report = this.status()
+      this.post.answer({ inbox: replyTo, request }, report, { ...report, inDoubt: [] })
     } catch (error) {
       if (!(error instanceof WireError)) throw error
       this.options.onEvent?.({ kind: 'unusableMessage', subject, why: error.message })

@@ -1,0 +1,75 @@
+import { defineParticipant, operation, refuse } from '@verdict/participant'
+import type { SimulatedProcess, SimulatedWorld, Simulation } from '@verdict/runtime/simulated'
+import { SimulatedDatabase, type SimulatedSession, simulatedResource } from '@verdict/testing'
+import { z } from 'zod'
+
+/** Accounts of each bank, and what each holds at first: few and little, so that transactions meet and are refused. */
+export const accounts = ['a1', 'a2', 'a3', 'a4'] as const
+export const openingBalance = 100
+
+const move = operation({
+  input: z.object({ account: z.string(), amount: z.number() }),
+  async run({ account, amount }, { table }: SimulatedSession) {
+    const balance = await table.get(account)
+    if (Number(balance) + amount < 0) throw refuse('insufficient-funds', `${account} has ${balance}.`)
+    return await table.add(account, amount, { min: 0 })
+  },
+})
+
+const read = operation({
+  input: z.object({}),
+  async run(_input, { table }: SimulatedSession) {
+    let total = 0
+    for (const account of accounts) total += Number(await table.get(account))
+    return total
+  },
+})
+
+function defineBank(name: string, resource: ReturnType<typeof simulatedResource>) {
+  return defineParticipant({ name, resource, operations: { move, read } })
+}
+
+export type BankContract = ReturnType<typeof defineBank>
+
+/** One participant of the simulation: a database, and several instances that share it. */
+export class Bank {
+  readonly name: string
+  readonly database: SimulatedDatabase
+  readonly instances: readonly SimulatedProcess[]
+
+  constructor(simulation: Simulation, name: string, instanceCount: number) {
+    this.name = name
+    // The database has a clock and chance of its own, and outlives every instance.
+    const machine = simulation.process(`database-${name}`)
+    machine.start()
+    const { clock, random } = machine.world
+    const values = Object.fromEntries(accounts.map((account) => [account, openingBalance]))
+    this.database = new SimulatedDatabase({ clock, random, values })
+    this.instances = Array.from({ length: instanceCount }, (_, place) =>
+      simulation.process(`${name}-${place + 1}`, (world) => this.#serve(world)),
+    )
+  }
+
+  /** Kills an instance: its process is gone, and its connections break. */
+  crash(instance: SimulatedProcess): void {
+    instance.crash()
+    this.database.disconnect(instance.name)
+  }
+
+  total(): number {
+    return accounts.reduce((sum, account) => sum + Number(this.database.value(account)), 0)
+  }
+
+  async #serve(world: SimulatedWorld): Promise<void> {
+    const resource = simulatedResource(this.database, { clock: world.clock, instance: world.name })
+    // A database that is down when an instance starts is tried again, as whoever supervises a process would.
+    for (;;) {
+      try {
+        await defineBank(this.name, resource).serve({ world })
+        return
+      } catch {
+        await new Promise<void>((resolve) => world.clock.after(100, resolve))
+      }
+    }
+  }
+}

@@ -1,0 +1,172 @@
+import type { DecisionRecord, TransactionId } from '@verdict/protocol'
+import type { DepartingMessage } from '@verdict/runtime/simulated'
+import { accounts, openingBalance } from './bank.ts'
+import type { System } from './system.ts'
+import { statementsOf } from './told.ts'
+
+/** A promise was broken. */
+export class InvariantError extends Error {
+  override readonly name = 'InvariantError'
+}
+
+/**
+ * What must hold in every history (docs/protocol.md, "What is promised"): one outcome for all who are ever told, only committed
+ * if every branch voted so and its effects are durable, effects at most once and never after an abort, and nothing left behind.
+ */
+export class Invariants {
+  readonly #system: System
+  /** The first statement about each id: all later ones must be the same. */
+  readonly #told = new Map<TransactionId, { readonly outcome: string; readonly digest: string | undefined }>()
+  readonly #effectsSeen = new Map<string, number>()
+  readonly #branches = new Map<string, Set<TransactionId>>()
+  /** Statements that were checked, by outcome. */
+  readonly counts = { committed: 0, aborted: 0 }
+
+  constructor(system: System) {
+    this.#system = system
+  }
+
+  /** Checks what a message says, at the moment when it leaves. */
+  departed(message: DepartingMessage): void {
+    for (const { id, outcome, digest, by } of statementsOf(message)) {
+      const first = this.#told.get(id)
+      if (first === undefined) {
+        if (by === 'participant')
+          throw new InvariantError(`${message.from} acknowledged ${outcome} of ${id}, which nobody told it`)
+        this.#told.set(id, { outcome, digest })
+        this.counts[outcome] += 1
+        this.#checkRecord(id, outcome, message.from)
+      } else if (first.outcome !== outcome || first.digest !== digest) {
+        throw new InvariantError(
+          `${message.from} tells ${outcome} of ${id} (list ${digest}); ${first.outcome} was told before (list ${first.digest})`,
+        )
+      }
+    }
+  }
+
+  /** Committed effects exist at most once, only of decided transactions, and never after an abort. Called after each step. */
+  step(): void {
+    for (const { name, database } of this.#system.banks) {
+      const effects = database.effects()
+      const seen = this.#effectsSeen.get(name) ?? 0
+      if (effects.length === seen) continue
+      this.#effectsSeen.set(name, effects.length)
+      const ids = this.#branches.get(name) ?? new Set()
+      this.#branches.set(name, ids)
+      for (const effect of effects.slice(seen)) {
+        const { id } = effect.name
+        if (ids.has(id)) throw new InvariantError(`${name} applied ${id} twice`)
+        ids.add(id)
+        const told = this.#told.get(id)
+        if (told?.outcome !== 'committed')
+          throw new InvariantError(`${name} applied ${id}, which was told ${told?.outcome ?? 'nothing'}`)
+        if (told.digest !== effect.name.digest) throw new InvariantError(`${name} applied ${id} under another list`)
+      }
+    }
+  }
+
+  /** What must hold once faults have stopped and everything has come to rest. */
+  atRest(): void {
+    this.#replicasAgree()
+    for (const [id, { outcome }] of this.#told) this.#checkEffects(id, outcome)
+    this.#clientsWereToldTheTruth()
+    const total = this.#system.banks.reduce((sum, bank) => sum + bank.total(), 0)
+    const expected = this.#system.banks.length * accounts.length * openingBalance
+    if (total !== expected) throw new InvariantError(`there is ${total} in all banks, ${expected} were put in`)
+  }
+
+  /** Whether anything is still open, prepared, locked or unsettled. */
+  leftovers(): string[] {
+    const { banks, running } = { banks: this.#system.banks, running: this.#system.running() }
+    return [
+      ...banks.flatMap(({ name, database }) => [
+        ...database.prepared().map((prepared) => `${name} holds ${prepared.name.id} prepared`),
+        ...database.locks().map(({ key }) => `${name} keeps a lock on ${key}`),
+      ]),
+      ...running.flatMap((coordinator) => {
+        const { replica, unsettled, underway } = coordinator.status()
+        return unsettled + underway > 0 ? [`${replica} has ${unsettled} unsettled and ${underway} under way`] : []
+      }),
+    ]
+  }
+
+  #checkRecord(id: TransactionId, outcome: string, by: string): void {
+    const records = this.#recordsOf(id)
+    if (records.length === 0)
+      throw new InvariantError(`${by} tells ${outcome} of ${id}, and no running replica has applied a record`)
+    for (const record of records) {
+      if (record.outcome !== outcome)
+        throw new InvariantError(`${by} tells ${outcome} of ${id}, the record says ${record.outcome}`)
+      if (record.outcome === 'committed') this.#checkPrepared(record)
+    }
+  }
+
+  /** When `committed` is told, each prepared branch is durable, under that digest and token, and nobody else may end it. */
+  #checkPrepared({ id, digest, branches }: DecisionRecord): void {
+    for (const { participant, vote, token } of branches) {
+      if (vote !== 'prepared') continue
+      const bank = this.#system.banks.find(({ name }) => name === participant)
+      const prepared = bank?.database
+        .prepared()
+        .some(({ name }) => name.id === id && name.digest === digest && name.token === token)
+      const row = bank?.database.rows().find((found) => found.id === id)
+      if (!prepared && row?.state !== 'committed')
+        throw new InvariantError(`${id} is committed, but ${participant} has not prepared it`)
+    }
+  }
+
+  #checkEffects(id: TransactionId, outcome: string): void {
+    const record = this.#recordsOf(id)[0]
+    for (const { name } of this.#system.banks) {
+      const applied = this.#branches.get(name)?.has(id) ?? false
+      const expected =
+        outcome === 'committed' &&
+        record?.branches.some((branch) => branch.participant === name && branch.vote === 'prepared')
+      if (applied !== (expected ?? false))
+        throw new InvariantError(`${name} has ${applied ? '' : 'not '}applied ${id}, which was told ${outcome}`)
+    }
+  }
+
+  #replicasAgree(): void {
+    const states = new Set(this.#system.running().map(({ status }) => JSON.stringify(withoutName(status()))))
+    if (states.size > 1) throw new InvariantError(`replicas at rest differ: ${[...states].join(' / ')}`)
+    for (const id of this.#told.keys()) {
+      if (new Set(this.#recordsOf(id).map((record) => JSON.stringify(record))).size > 1)
+        throw new InvariantError(`replicas have different records of ${id}`)
+    }
+  }
+
+  #clientsWereToldTheTruth(): void {
+    const everything = this.#system.banks.length * accounts.length * openingBalance
+    const byId = new Map<TransactionId, string>()
+    for (const { told } of this.#system.clients) {
+      for (const { client, id, outcome, total } of told) {
+        if (total !== undefined && outcome !== 'aborted' && total !== everything) {
+          throw new InvariantError(`${client} read ${total} in all banks under locks, ${everything} were put in`)
+        }
+        const before = byId.get(id)
+        if (before !== undefined && before !== outcome)
+          throw new InvariantError(`${client} was told ${outcome} of ${id}, ${before} was told before`)
+        byId.set(id, outcome)
+        const record = this.#recordsOf(id)[0]
+        if (outcome === 'committed' && record?.outcome !== 'committed')
+          throw new InvariantError(`${client} was told that ${id} is committed; the record says ${record?.outcome}`)
+        if (outcome !== 'committed' && record?.outcome === 'committed')
+          throw new InvariantError(`${client} was told ${outcome} of ${id}, which is committed`)
+      }
+    }
+  }
+
+  #recordsOf(id: TransactionId): DecisionRecord[] {
+    return this.#system.running().flatMap((coordinator) => {
+      const record = coordinator.record(id)
+      return record === undefined ? [] : [record]
+    })
+  }
+}
+
+/** What every replica must say alike once they are at rest. */
+function withoutName(status: ReturnType<ReturnType<System['running']>[number]['status']>): object {
+  const { term, lastIndex, commitIndex, appliedIndex, epoch, unsettled, hazardous } = status
+  return { term, lastIndex, commitIndex, appliedIndex, epoch, unsettled, hazardous }
+}

@@ -1,0 +1,57 @@
+/** Runs histories of the whole system: `npm run simulate -- --seeds 1000 --from 1`, or one of them with its trace: `--from 17 --trace`. */
+import { parseArgs } from 'node:util'
+import { runHistory } from './history.ts'
+
+const usage = `npm run simulate -- [--seeds N] [--from S] [--trace]
+
+  --seeds N  how many histories (default 100; 1 with --trace)
+  --from S   the first seed (default 1)
+  --trace    print every event of the history, one line each
+`
+
+const { values } = parseArgs({
+  options: {
+    seeds: { type: 'string' },
+    from: { type: 'string', default: '1' },
+    trace: { type: 'boolean', default: false },
+    help: { type: 'boolean', default: false },
+  },
+})
+const first = Number(values.from)
+const seeds = Number(values.seeds ?? (values.trace ? 1 : 100))
+if (values.help || !Number.isSafeInteger(first) || !Number.isSafeInteger(seeds) || seeds < 1) {
+  process.stderr.write(usage)
+  process.exitCode = values.help ? 0 : 2
+} else {
+  process.exitCode = await simulate(first, seeds, values.trace)
+}
+
+async function simulate(from: number, count: number, trace: boolean): Promise<number> {
+  const sums = { committed: 0, aborted: 0, told: 0, virtualMs: 0 }
+  const struck: Record<string, number> = {}
+  let failed = 0
+  const startedMs = performance.now()
+  for (let seed = from; seed < from + count; seed += 1) {
+    try {
+      const history = await runHistory(seed, trace ? { print: (line) => console.log(line) } : {})
+      for (const key of ['committed', 'aborted', 'told', 'virtualMs'] as const) sums[key] += history[key]
+      for (const [what, times] of Object.entries(history.faults)) struck[what] = (struck[what] ?? 0) + times
+      if (trace) console.log(`seed ${seed}: trace ${history.traceHash}`)
+    } catch (error) {
+      failed += 1
+      console.log(`${error instanceof Error ? error.message : String(error)}`)
+      console.log(`To see it again: npm run simulate -- --from ${seed} --trace\n`)
+    }
+  }
+  const seconds = (performance.now() - startedMs) / 1_000
+  console.log(
+    `${count} histories, ${failed} failed, ${(count / seconds).toFixed(1)} a second, ${Math.round(sums.virtualMs / 1_000)} s of virtual time`,
+  )
+  console.log(`outcomes: ${sums.committed} committed, ${sums.aborted} aborted; ${sums.told} answers to clients`)
+  console.log(
+    `faults: ${Object.entries(struck)
+      .map(([what, times]) => `${what} ${times}`)
+      .join(', ')}`,
+  )
+  return failed === 0 ? 0 : 1
+}

@@ -1,0 +1,81 @@
+import { type Coordinator, groupIdOf, type Manifest, makeManifest, startCoordinator } from '@verdict/coordinator'
+import type { ReplicaId } from '@verdict/raft'
+import { openSimulatedStore } from '@verdict/raft/internal'
+import type { SimulatedProcess, SimulatedWorld, Simulation } from '@verdict/runtime/simulated'
+import { Bank } from './bank.ts'
+import { Client, type Plan } from './clients.ts'
+
+export interface Size {
+  readonly replicas: number
+  readonly banks: number
+  readonly instances: number
+  readonly clients: number
+}
+
+const bankNames = ['alpha', 'beta', 'gamma'] as const
+
+/** The whole of Verdict in one simulation: a group of replicas, banks with databases and instances, and clients. */
+export class System {
+  readonly simulation: Simulation
+  readonly manifest: Manifest
+  readonly replicas: readonly SimulatedProcess[]
+  readonly banks: readonly Bank[]
+  readonly clients: readonly Client[]
+  /** Running coordinators by the name of their process. */
+  readonly coordinators = new Map<string, Coordinator>()
+
+  constructor(simulation: Simulation, size: Size, plan: Plan) {
+    this.simulation = simulation
+    const names = Array.from({ length: size.replicas }, (_, place) => `n${place + 1}`)
+    this.manifest = makeManifest('main', names, simulation.random.fork('manifest'))
+    this.replicas = names.map((name) => simulation.process(name, (world) => this.#coordinate(world)))
+    this.banks = bankNames.slice(0, size.banks).map((name) => new Bank(simulation, name, size.instances))
+    this.clients = Array.from(
+      { length: size.clients },
+      (_, place) => new Client(simulation, `client-${place + 1}`, this.banks, plan),
+    )
+  }
+
+  start(): void {
+    for (const process of this.processes()) process.start()
+  }
+
+  processes(): SimulatedProcess[] {
+    return [
+      ...this.replicas,
+      ...this.banks.flatMap(({ instances }) => instances),
+      ...this.clients.map((client) => client.process),
+    ]
+  }
+
+  /** Starts whatever is dead, and resumes whatever is paused. */
+  revive(): void {
+    for (const { database } of this.banks) database.restart()
+    for (const process of this.processes()) {
+      if (!process.running) process.start()
+      else if (process.paused) process.resume()
+    }
+  }
+
+  /** Running replicas, with what each has applied. */
+  running(): Coordinator[] {
+    return this.replicas.flatMap(({ name, running }) => {
+      const coordinator = this.coordinators.get(name)
+      return running && coordinator !== undefined ? [coordinator] : []
+    })
+  }
+
+  async #coordinate(world: SimulatedWorld): Promise<void> {
+    const { manifest } = this
+    this.coordinators.delete(world.name)
+    const replica = world.name as ReplicaId
+    const store = await openSimulatedStore({
+      disk: world.disk,
+      group: groupIdOf(manifest),
+      replica,
+      members: manifest.replicas,
+    })
+    const coordinator = await startCoordinator({ manifest, replica, store, world, version: 'simulated' })
+    this.coordinators.set(world.name, coordinator)
+  }
+}

@@ -1,0 +1,45 @@
+import { type Digest, decodePacket, type Message, type Outcome, type TransactionId } from '@verdict/protocol'
+import type { DepartingMessage } from '@verdict/runtime/simulated'
+
+/** One thing that somebody says about an outcome. */
+export interface Statement {
+  readonly id: TransactionId
+  readonly outcome: Outcome
+  /** The list that it is said of; undefined when the message does not name one. */
+  readonly digest: Digest | undefined
+  readonly by: 'group' | 'participant'
+}
+
+/** Every outcome that a message tells. Only `committed` and `aborted` are outcomes. */
+export function statementsOf({ payload, subject }: DepartingMessage): Statement[] {
+  if (subject.includes('.raft.')) return []
+  return statements(decodePacket(payload).message)
+}
+
+function statements(message: Message): Statement[] {
+  switch (message.type) {
+    case 'decided': {
+      const { id, digest, answer } = message
+      if (answer.kind === 'committed' || answer.kind === 'aborted')
+        return [{ id, digest, outcome: answer.kind, by: 'group' }]
+      if (answer.kind === 'conflict') return [{ id, digest: answer.recorded, outcome: answer.outcome, by: 'group' }]
+      return []
+    }
+    case 'outcome':
+      return [{ id: message.id, digest: message.digest, outcome: message.outcome, by: 'group' }]
+    case 'looked':
+      return message.found.flatMap((found) =>
+        found.kind === 'recorded'
+          ? [{ id: found.id, digest: found.digest, outcome: found.outcome, by: 'group' as const }]
+          : [],
+      )
+    case 'inquiryAnswer':
+      return message.answers.flatMap(({ id, digest, answer }) =>
+        answer === 'committed' || answer === 'aborted' ? [{ id, digest, outcome: answer, by: 'group' as const }] : [],
+      )
+    case 'ack':
+      return [{ id: message.id, digest: message.digest, outcome: message.applied, by: 'participant' }]
+    default:
+      return []
+  }
+}
