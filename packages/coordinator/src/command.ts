@@ -22,6 +22,7 @@ export type Command =
 export const maxSettledIds = 512
 
 const version = 1
+const kinds: ReadonlySet<Command['kind']> = new Set(['decide', 'settled', 'advance', 'hazard'])
 const packr = new Packr({ useRecords: false })
 
 /** A command of the log that this version cannot read. The replica must stop: to guess would be to diverge. */
@@ -38,13 +39,15 @@ export function encodeCommand(command: Command): Uint8Array {
   return bytes
 }
 
-/** @throws UnreadableCommandError for a command of another version. */
+/** @throws UnreadableCommandError for a command of another version or of a kind that this one does not know. */
 export function decodeCommand(bytes: Uint8Array): Command {
-  if (bytes[0] !== version) {
-    throw new UnreadableCommandError(
-      `The log holds a command of version ${bytes[0]}, this replica reads version ${version}. Start the newer release here.`,
-    )
-  }
-  // The log is checksummed and written by replicas alone, so that its content is trusted once the version fits.
-  return packr.unpack(bytes.subarray(1)) as Command
+  if (bytes[0] !== version) throw unreadable(`version ${bytes[0]}, this replica reads version ${version}`)
+  // The log is checksummed and written by replicas alone, so that its content is trusted once version and kind fit.
+  const command = packr.unpack(bytes.subarray(1)) as Command
+  if (!kinds.has(command.kind)) throw unreadable(`the unknown kind ${JSON.stringify(command.kind)}`)
+  return command
+}
+
+function unreadable(found: string): UnreadableCommandError {
+  return new UnreadableCommandError(`The log holds a command of ${found}. Start the newer release here.`)
 }

@@ -1,8 +1,6 @@
 import {
   type Actor,
   type BranchList,
-  type DecidedBranch,
-  type Decision,
   type Digest,
   type InstanceId,
   type ListedBranch,
@@ -17,6 +15,7 @@ import {
   type TransactionId,
   type Vote,
 } from '@verdict/protocol'
+import { decisionOf, goneReason, type Proposal, spentReason } from './proposal.ts'
 
 /** How far one branch has come. */
 export interface BranchProgress {
@@ -30,6 +29,8 @@ export interface BranchProgress {
   /** How often prepare was sent. */
   sent: number
   resendAtMs: number
+  /** Copies of a one-shot's prepare that waited in vain for a lock. */
+  lockTimeouts: number
   /** The instance that the list names did not listen once. An instance is one life of a process, so it will not come back. */
   namedGone: boolean
 }
@@ -110,7 +111,7 @@ export type CommitEffect =
       readonly instance: InstanceId | undefined
       readonly operations: readonly Operation[] | undefined
     }
-  | { readonly kind: 'propose'; readonly decision: Omit<Decision, 'decidedAtMs'> }
+  | { readonly kind: 'propose'; readonly decision: Proposal }
   /** Every branch only read: nothing was written, nothing needs to be recorded (rule R10). */
   | { readonly kind: 'readOnly' }
 
@@ -214,6 +215,7 @@ function seal(commit: Commit, sealed: Sealed): void {
     reason: undefined,
     sent: 0,
     resendAtMs: 0,
+    lockTimeouts: 0,
     namedGone: false,
   }))
 }
@@ -257,9 +259,14 @@ function foundNothing(branch: BranchProgress, vote: Extract<Vote, { kind: 'busy'
   )
 }
 
-/** A resent one-shot may wait for the locks of its own first copy: that refusal must not kill a healthy transaction. */
+/**
+ * A resent one-shot may wait for the locks of its own first copy: that refusal must not kill a healthy transaction. The branch
+ * has refused once as many copies did as were sent.
+ */
 function isOwnEcho(branch: BranchProgress, reason: Reason): boolean {
-  return branch.listed.kind === 'oneShot' && branch.sent > 1 && reason.code === reasonCodes.lockTimeout
+  if (branch.listed.kind !== 'oneShot' || reason.code !== reasonCodes.lockTimeout) return false
+  branch.lockTimeouts += 1
+  return branch.lockTimeouts < branch.sent
 }
 
 function whenAllVoted(commit: Commit): CommitEffect[] {
@@ -286,7 +293,7 @@ function unreachable(
 }
 
 function woke(commit: Commit, nowMs: number, timing: CommitTiming): CommitEffect[] {
-  if (nowMs >= commit.endsAtMs) return [spent(commit)]
+  if (nowMs >= commit.endsAtMs) return [propose(commit, 'aborted', spentReason(commit))]
   return commit.branches
     .filter(({ vote, resendAtMs }) => vote === 'awaited' && nowMs >= resendAtMs)
     .map((branch) => ask(commit, branch, nowMs, timing))
@@ -317,66 +324,7 @@ function ask(
   }
 }
 
-function spent(commit: Commit): CommitEffect {
-  if (commit.sealed === undefined) {
-    return propose(commit, 'aborted', {
-      code: reasonCodes.listLost,
-      message: 'A prepared branch was left, and nobody who knew the other branches asked in time.',
-      retryable: true,
-    })
-  }
-  const silent = commit.branches.filter(({ vote }) => vote === 'awaited').map(({ listed }) => listed.participant)
-  return propose(commit, 'aborted', {
-    code: reasonCodes.budgetSpent,
-    message: `The budget was spent before ${silent.join(', ')} voted.`,
-    retryable: true,
-  })
-}
-
-function goneReason(participant: ParticipantName): Reason {
-  return {
-    code: reasonCodes.instanceGone,
-    message: `The instance of ${participant} that held the branch is gone, and the branch with it.`,
-    retryable: true,
-    participant,
-  }
-}
-
 function propose(commit: Commit, outcome: Outcome, reason: Reason | undefined): CommitEffect {
   commit.stage = 'deciding'
-  return {
-    kind: 'propose',
-    decision: {
-      id: commit.id,
-      outcome,
-      digest: digestOfCommit(commit),
-      branches: decidedBranches(commit),
-      actor: commit.actor,
-      ...(reason === undefined ? {} : { reason }),
-      ...(commit.trace === undefined ? {} : { trace: commit.trace }),
-    },
-  }
-}
-
-function digestOfCommit({ sealed, holder, id }: Commit): Digest {
-  const digest = sealed?.digest ?? holder?.digest
-  if (digest === undefined) throw new Error(`Broken invariant: ${id} is decided without a list or a holder.`)
-  return digest
-}
-
-function decidedBranches({ branches, holder }: Commit): DecidedBranch[] {
-  // Without a list the record knows only the branch that asked (rule R6).
-  if (holder !== undefined) return [{ participant: holder.participant, vote: 'unknown', token: holder.token }]
-  return branches.map(({ listed, vote, instance, token }) => {
-    const known = {
-      instance: instance ?? (listed.kind === 'called' ? listed.instance : undefined),
-      token: token ?? (listed.kind === 'called' ? listed.token : undefined),
-    }
-    return {
-      participant: listed.participant,
-      vote: vote === 'awaited' ? 'unknown' : vote,
-      ...(known.instance === undefined ? {} : { instance: known.instance }),
-      ...(known.token === undefined ? {} : { token: known.token }),
-    }
-  })
+  return { kind: 'propose', decision: decisionOf(commit, outcome, reason) }
 }

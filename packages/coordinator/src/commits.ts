@@ -8,19 +8,20 @@ import {
   maxBudgetMs,
   type ParticipantName,
   parseId,
-  type Reason,
   reasonCodes,
   type TransactionId,
   type VoteMessage,
 } from '@verdict/protocol'
-import type { Clock, Timer } from '@verdict/runtime'
+import type { Clock } from '@verdict/runtime'
+import { Alarm } from './alarm.ts'
 import { advanceCommit, type Commit, type CommitEffect, type CommitEvent, newCommit, wakeAtMs } from './commit.ts'
 import { type Applied, epochOf, horizonOf, type ReadableSpace, recordOf } from './decisions.ts'
-import { type Deliveries, type Waiter, wholeResults } from './deliveries.ts'
+import type { Deliveries } from './deliveries.ts'
 import { trustedList } from './inquiry.ts'
 import type { Asker, Post } from './post.ts'
 import { Schedule } from './schedule.ts'
 import type { CoordinatorSettings } from './settings.ts'
+import { joinWaiters, type Results, type Waiter } from './waiter.ts'
 
 export interface CommitsPorts {
   readonly post: Post
@@ -29,7 +30,7 @@ export interface CommitsPorts {
   readonly settings: CoordinatorSettings
   readonly deliveries: Deliveries
   readonly term: number
-  /** Proposes a decision and resolves with what the log made of it. Rejects when leadership is lost. */
+  /** Proposes a decision and resolves with what the log made of it. Rejects when it was not recorded, or nobody knows. */
   readonly decide: (decision: Decision) => Promise<Applied>
   readonly takenUp: (id: TransactionId) => void
 }
@@ -37,6 +38,8 @@ export interface CommitsPorts {
 interface Underway {
   readonly commit: Commit
   readonly waiters: Waiter[]
+  /** Bytes of requests and results that it holds. */
+  bytes: number
 }
 
 /** The transactions that this leader collects votes for: one work each, joined by whoever asks for the same one (rule R2). */
@@ -44,12 +47,13 @@ export class Commits {
   private readonly ports: CommitsPorts
   private readonly underway = new Map<TransactionId, Underway>()
   private readonly schedule = new Schedule<TransactionId>()
-  private timer: Timer | undefined
-  private timerAtMs = Number.POSITIVE_INFINITY
+  private readonly alarm: Alarm
+  private bytes = 0
   private stopped = false
 
   constructor(ports: CommitsPorts) {
     this.ports = ports
+    this.alarm = new Alarm(ports.clock, () => this.wake())
   }
 
   get size(): number {
@@ -59,22 +63,22 @@ export class Commits {
   /** Drops all that is under way: nothing of it is a promise (rule R2). */
   stop(): void {
     this.stopped = true
-    this.timer?.cancel()
+    this.alarm.stop()
     this.underway.clear()
   }
 
-  /** The owner asks for the commit. */
-  ask(message: CommitRequest, asker: Asker): void {
-    const { id, list, digest, operations, leftMs, trace } = message
-    const waiter: Waiter = { ...asker, digest, wait: message.wait, oneShot: operations !== undefined }
+  /** The owner asks for the commit. `bytes` is the size of its message. */
+  ask(message: CommitRequest, asker: Asker, bytes: number): void {
+    const { id, list, digest, operations, leftMs, trace, wait } = message
+    const waiter: Waiter = { ...asker, digest, wait, oneShot: list[0]?.kind === 'oneShot' }
     const endsAtMs = this.ports.clock.nowMs() + Math.min(leftMs, maxBudgetMs)
-    this.take(id, waiter, { kind: 'asked', sealed: { list, digest, operations }, endsAtMs, trace })
+    this.take(id, waiter, { kind: 'asked', sealed: { list, digest, operations }, endsAtMs, trace }, bytes)
   }
 
-  /** The owner asks for the abort of what it had asked to commit. */
-  abort({ id, list, digest, reason, trace }: Abort, asker: Asker): void {
-    const waiter: Waiter = { ...asker, digest, wait: 'decided', oneShot: false }
-    this.take(id, waiter, { kind: 'abortAsked', sealed: { list, digest, operations: undefined }, reason, trace })
+  /** The owner asks for the abort of what it had asked to commit. `bytes` is the size of its message. */
+  abort({ id, list, digest, reason, trace }: Abort, asker: Asker, bytes: number): void {
+    const waiter: Waiter = { ...asker, digest, wait: 'decided', oneShot: list[0]?.kind === 'oneShot' }
+    this.take(id, waiter, { kind: 'abortAsked', sealed: { list, digest, operations: undefined }, reason, trace }, bytes)
   }
 
   /** A participant holds a prepared branch of a transaction that nothing is recorded of: it is taken up again (rule R6). */
@@ -82,7 +86,7 @@ export class Commits {
     const { id, digest, token } = held
     if (!this.underway.has(id)) {
       // It will ask again; by then there may be room.
-      if (this.underway.size >= this.ports.settings.maxUnderway) return
+      if (this.isFull()) return
       this.ports.takenUp(id)
     }
     const endsAtMs = this.ports.clock.nowMs() + this.ports.settings.takeUpBudgetMs
@@ -91,11 +95,22 @@ export class Commits {
     this.advance(id, { kind: 'held', holder: { participant, digest, token }, list, endsAtMs, trace: held.trace })
   }
 
-  voted(participant: ParticipantName, { id, digest, vote }: VoteMessage): void {
-    this.advance(id, { kind: 'voted', participant, digest, vote })
+  /** `bytes` is the size of the message. */
+  voted(participant: ParticipantName, { id, digest, vote }: VoteMessage, bytes: number): void {
+    const underway = this.underway.get(id)
+    if (underway === undefined) return
+    if ((vote.kind !== 'prepared' && vote.kind !== 'read-only') || vote.results === undefined) {
+      this.advance(id, { kind: 'voted', participant, digest, vote })
+      return
+    }
+    // A vote without results is legal (rule R5): that is what it is taken for when there is no room for them.
+    const { results: _, ...bare } = vote
+    const hasRoom = this.bytes < this.ports.settings.maxUnderwayBytes
+    if (hasRoom) this.hold(underway, bytes)
+    this.advance(id, { kind: 'voted', participant, digest, vote: hasRoom ? vote : bare })
   }
 
-  private take(id: TransactionId, waiter: Waiter, event: CommitEvent): void {
+  private take(id: TransactionId, waiter: Waiter, event: CommitEvent, bytes: number): void {
     const { space, deliveries, settings } = this.ports
     const record = recordOf(space, id)
     if (record !== undefined) {
@@ -104,39 +119,44 @@ export class Commits {
     }
     const { epoch } = parseId(id)
     if (epoch > epochOf(space)) {
-      this.refuse(
-        id,
-        waiter,
-        reasonCodes.futureEpoch,
-        `The id's epoch is ${epoch}, the group's is ${epochOf(space)}: use an id made by newId().`,
-        false,
-      )
+      const message = `The id's epoch is ${epoch}, the group's is ${epochOf(space)}: use an id made by newId().`
+      this.refuse(id, waiter, reasonCodes.futureEpoch, message, false)
       return
     }
-    const known = this.underway.get(id)
-    const full =
-      known === undefined ? this.underway.size >= settings.maxUnderway : known.waiters.length >= settings.maxWaiters
-    if (full) {
-      this.refuse(id, waiter, reasonCodes.overloaded, 'The group has too much under way just now: try again.', true)
+    if (!this.underway.has(id) && this.isFull()) {
+      const message = 'The group has too much under way just now: try again.'
+      this.refuse(id, waiter, reasonCodes.overloaded, message, true)
       return
     }
-    this.join(this.work(id), waiter)
+    const underway = this.work(id)
+    const { sealed } = underway.commit
+    if (sealed === undefined || (waiter.oneShot && sealed.operations === undefined)) this.hold(underway, bytes)
+    joinWaiters(underway.waiters, waiter, settings.maxWaiters)
     this.advance(id, event)
+  }
+
+  private isFull(): boolean {
+    const { maxUnderway, maxUnderwayBytes } = this.ports.settings
+    return this.underway.size >= maxUnderway || this.bytes >= maxUnderwayBytes
   }
 
   private work(id: TransactionId): Underway {
     const known = this.underway.get(id)
     if (known !== undefined) return known
-    const fresh: Underway = { commit: newCommit(id, parseId(id).mark === 'kept'), waiters: [] }
+    const fresh: Underway = { commit: newCommit(id, parseId(id).mark === 'kept'), waiters: [], bytes: 0 }
     this.underway.set(id, fresh)
     return fresh
   }
 
-  /** A repeated request replaces the earlier one of the same asker. */
-  private join({ waiters }: Underway, waiter: Waiter): void {
-    const place = waiters.findIndex(({ inbox, request }) => inbox === waiter.inbox && request === waiter.request)
-    if (place === -1) waiters.push(waiter)
-    else waiters[place] = waiter
+  private hold(underway: Underway, bytes: number): void {
+    underway.bytes += bytes
+    this.bytes += bytes
+  }
+
+  private drop(id: TransactionId): void {
+    this.bytes -= this.underway.get(id)?.bytes ?? 0
+    this.underway.delete(id)
+    this.schedule.set(id, undefined)
   }
 
   private advance(id: TransactionId, event: CommitEvent): void {
@@ -144,8 +164,14 @@ export class Commits {
     if (underway === undefined || this.stopped) return
     const effects = advanceCommit(underway.commit, event, this.ports.clock.nowMs(), this.ports.settings)
     this.schedule.set(id, wakeAtMs(underway.commit))
+    this.alarm.setAt(this.schedule.nextMs())
     for (const effect of effects) this.perform(id, underway, effect)
-    this.arm()
+  }
+
+  private wake(): void {
+    const { clock, settings } = this.ports
+    for (const id of this.schedule.takeDue(clock.nowMs(), settings.waveSize)) this.advance(id, { kind: 'woke' })
+    this.alarm.setAt(this.schedule.nextMs())
   }
 
   private perform(id: TransactionId, underway: Underway, effect: CommitEffect): void {
@@ -154,17 +180,13 @@ export class Commits {
         this.sendPrepare(underway.commit, effect)
         break
       case 'readOnly':
-        this.underway.delete(id)
-        for (const waiter of underway.waiters) {
-          const results = waiter.oneShot ? { results: wholeResults(resultsOf(underway.commit)) } : {}
-          this.say(id, waiter, { kind: 'read-only', ...results })
-        }
+        this.drop(id)
+        for (const waiter of underway.waiters) this.say(id, waiter, { kind: 'read-only' })
         break
       case 'propose':
-        this.ports.decide({ ...effect.decision, decidedAtMs: this.ports.clock.wallMs() }).then(
+        this.ports.decide({ ...effect.decision, decidedAtMs: Math.round(this.ports.clock.wallMs()) }).then(
           (applied) => this.applied(id, underway, applied),
-          // Leadership is lost: the next leader is asked by whoever still waits (rule R6).
-          () => this.underway.delete(id),
+          () => this.undecided(id, underway),
         )
         break
     }
@@ -173,14 +195,14 @@ export class Commits {
   /** Everybody is told what the log made of the proposal, never what was proposed (rule R1). */
   private applied(id: TransactionId, { commit, waiters }: Underway, applied: Applied): void {
     if (this.stopped) return
-    this.underway.delete(id)
-    this.schedule.set(id, undefined)
+    this.drop(id)
     const { deliveries } = this.ports
     switch (applied.kind) {
       case 'recorded': {
-        const results = applied.record.digest === commit.sealed?.digest ? resultsOf(commit) : []
-        deliveries.begin(applied.record, results)
-        for (const waiter of waiters) deliveries.answer(applied.record, waiter, results)
+        const { record } = applied
+        const results = record.digest === commit.sealed?.digest ? resultsOf(commit) : undefined
+        deliveries.begin(record, results)
+        for (const waiter of waiters) deliveries.answer(record, waiter, results)
         break
       }
       case 'expired':
@@ -193,6 +215,13 @@ export class Commits {
       case 'done':
         throw new Error(`Broken invariant: the decision of ${id} was applied as something else.`)
     }
+  }
+
+  /** The log is overloaded, or leadership is lost: the work is dropped, and whoever still waits asks again (rules R2, R6). */
+  private undecided(id: TransactionId, { waiters }: Underway): void {
+    if (this.stopped) return
+    this.drop(id)
+    for (const waiter of waiters) this.say(id, waiter, { kind: 'pending' })
   }
 
   private sendPrepare(commit: Commit, effect: Extract<CommitEffect, { kind: 'prepare' }>): void {
@@ -218,30 +247,16 @@ export class Commits {
     this.advance(id, { kind: 'unreachable', participant, instance })
   }
 
-  private say(id: TransactionId, { inbox, request, digest }: Waiter, answer: Decided['answer']): void {
+  private say(id: TransactionId, waiter: Waiter, answer: Decided['answer']): void {
     const { post, space } = this.ports
-    post.answer({ inbox, request }, { type: 'decided', id, digest, epoch: epochOf(space), answer })
+    post.answer(waiter, { type: 'decided', id, digest: waiter.digest, epoch: epochOf(space), answer })
   }
 
   private refuse(id: TransactionId, waiter: Waiter, code: string, message: string, retryable: boolean): void {
-    const reason: Reason = { code, message, retryable }
-    this.say(id, waiter, { kind: 'refused', reason })
-  }
-
-  private arm(): void {
-    const next = this.schedule.nextMs()
-    if (next === undefined || next >= this.timerAtMs || this.stopped) return
-    this.timer?.cancel()
-    this.timerAtMs = next
-    this.timer = this.ports.clock.after(Math.max(0, next - this.ports.clock.nowMs()), () => {
-      this.timerAtMs = Number.POSITIVE_INFINITY
-      const { clock, settings } = this.ports
-      for (const id of this.schedule.takeDue(clock.nowMs(), settings.waveSize)) this.advance(id, { kind: 'woke' })
-      this.arm()
-    })
+    this.say(id, waiter, { kind: 'refused', reason: { code, message, retryable } })
   }
 }
 
-function resultsOf({ branches }: Commit): Commit['branches'][number]['results'][] {
+function resultsOf({ branches }: Commit): Results {
   return branches.map(({ results }) => results)
 }

@@ -21,7 +21,16 @@ import {
   startReplica,
 } from '@verdict/raft'
 import type { BusMessage, Subscription, World } from '@verdict/runtime'
-import { type Applied, decisions, epochOf, hazardousCount, horizonOf, unsettled, unsettledCount } from './decisions.ts'
+import {
+  type Applied,
+  decisions,
+  epochOf,
+  hazardousCount,
+  horizonOf,
+  recordOf,
+  unsettled,
+  unsettledCount,
+} from './decisions.ts'
 import type { CoordinatorEvent } from './event.ts'
 import { Leader } from './leader.ts'
 import { groupIdOf, type Manifest, ManifestError } from './manifest.ts'

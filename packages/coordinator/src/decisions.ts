@@ -1,4 +1,12 @@
-import { type Decision, type DecisionRecord, type Epoch, parseId, type TransactionId } from '@verdict/protocol'
+import {
+  type Decision,
+  type DecisionRecord,
+  type Epoch,
+  type HazardKind,
+  type ParticipantName,
+  parseId,
+  type TransactionId,
+} from '@verdict/protocol'
 import type { LogIndex, StateMachine, StateSpace } from '@verdict/raft'
 import { Packr } from 'msgpackr'
 import { type Command, decodeCommand } from './command.ts'
@@ -100,9 +108,7 @@ function recordHazard(
 ): Applied {
   const record = read(space, id)
   if (record === undefined) return { kind: 'done' }
-  const counts = record.outcome === 'committed' ? !record.settled : hazard === 'aborted-met-committed'
-  const known = record.hazards.some((other) => other.participant === participant && other.kind === hazard)
-  if (!counts || known) return { kind: 'recorded', record }
+  if (!countsHazard(record, participant, hazard)) return { kind: 'recorded', record }
   const marked: StoredRecord = {
     ...record,
     settled: false,
@@ -112,6 +118,16 @@ function recordHazard(
   space.put(keys.unsettled(record.index), packr.pack(id))
   space.put(keys.hazardous(id), packr.pack(true))
   return { kind: 'recorded', record: marked }
+}
+
+/**
+ * Whether a report changes the record (rule R8): it speaks of a listed branch, is new, and counts against this outcome. Otherwise
+ * it is a late duplicate that met rows which were deleted long ago.
+ */
+export function countsHazard(record: DecisionRecord, participant: ParticipantName, hazard: HazardKind): boolean {
+  if (!record.branches.some((branch) => branch.participant === participant)) return false
+  if (record.hazards.some((known) => known.participant === participant && known.kind === hazard)) return false
+  return record.outcome === 'committed' ? !record.settled : hazard === 'aborted-met-committed'
 }
 
 function read(space: ReadableSpace, id: TransactionId): StoredRecord | undefined {
@@ -153,6 +169,11 @@ export function unsettled(
     return record
   })
   return { records, last: entries.at(-1)?.[0] }
+}
+
+/** How many records some branch has not acknowledged yet, counted up to `limit`. */
+export function unsettledCount(space: ReadableSpace, limit: number): number {
+  return space.list('unsettled/', limit).length
 }
 
 /** How many transactions have a hazard, counted up to `limit`. */

@@ -1,31 +1,13 @@
-import {
-  type Ack,
-  type DecisionRecord,
-  type Epoch,
-  type InstanceId,
-  maxResultsBytes,
-  type ParticipantName,
-  type Payload,
-  reasonCodes,
-  type TransactionId,
-} from '@verdict/protocol'
-import type { Clock, Timer } from '@verdict/runtime'
+import type { Ack, DecisionRecord, InstanceId, ParticipantName, TransactionId } from '@verdict/protocol'
+import type { Clock } from '@verdict/runtime'
+import { Alarm } from './alarm.ts'
 import { maxSettledIds } from './command.ts'
 import { epochOf, horizonOf, type ReadableSpace, unsettled } from './decisions.ts'
 import { advanceDelivery, type Delivery, type DeliveryEffect, deliveryWakeAtMs, newDelivery } from './delivery.ts'
-import type { Asker, Post } from './post.ts'
+import type { Post } from './post.ts'
 import { Schedule } from './schedule.ts'
 import type { CoordinatorSettings } from './settings.ts'
-
-/** Somebody who asked for the outcome of a transaction under a list of its own. */
-export interface Waiter extends Asker {
-  readonly digest: DecisionRecord['digest']
-  readonly wait: 'decided' | 'applied'
-  readonly oneShot: boolean
-}
-
-/** Values by branch, in the order of the list; undefined where they are not known. */
-export type Results = readonly (readonly Payload[] | undefined)[]
+import { answerFrom, bytesOf, joinWaiters, type Results, type Waiter } from './waiter.ts'
 
 export interface DeliveriesPorts {
   readonly post: Post
@@ -40,6 +22,8 @@ interface Underway {
   readonly delivery: Delivery
   /** Those who wait until every branch has applied the outcome. */
   readonly waiters: Waiter[]
+  /** Bytes of results that it holds. */
+  bytes: number
 }
 
 /** Brings outcomes to their branches until each has acknowledged, in paced waves, and answers those who wait for it. */
@@ -48,14 +32,18 @@ export class Deliveries {
   private readonly underway = new Map<TransactionId, Underway>()
   private readonly schedule = new Schedule<TransactionId>()
   private readonly settling: TransactionId[] = []
+  private readonly waveAlarm: Alarm
+  private readonly settleAlarm: Alarm
   /** Position in the store's unsettled records up to which they were taken into memory; undefined when all were. */
   private backlog: { readonly after: string | undefined } | undefined = { after: undefined }
-  private waveTimer: Timer | undefined
-  private settleTimer: Timer | undefined
+  private nextWaveMs = Number.NEGATIVE_INFINITY
+  private bytes = 0
   private stopped = false
 
   constructor(ports: DeliveriesPorts) {
     this.ports = ports
+    this.waveAlarm = new Alarm(ports.clock, () => this.wave())
+    this.settleAlarm = new Alarm(ports.clock, () => this.flushSettled())
   }
 
   /** Takes up what earlier leaders left unsettled. */
@@ -65,72 +53,79 @@ export class Deliveries {
 
   stop(): void {
     this.stopped = true
-    this.waveTimer?.cancel()
-    this.settleTimer?.cancel()
+    this.waveAlarm.stop()
+    this.settleAlarm.stop()
   }
 
-  get size(): number {
-    return this.underway.size
-  }
-
-  /** Begins to tell a decision that was just recorded. */
-  begin(record: DecisionRecord, results: Results): void {
-    if (record.settled || this.underway.has(record.id)) return
-    const delivery = newDelivery(record, results)
-    if (this.underway.size >= this.ports.settings.maxDelivering) {
+  /** Begins to tell a decision. `results` are those that came with the votes. */
+  begin(record: DecisionRecord, results?: Results): void {
+    const { clock, settings } = this.ports
+    if (record.settled || this.stopped) return
+    const known = this.underway.get(record.id)
+    if (known !== undefined) {
+      // It came from the store before its votes' results did.
+      if (results !== undefined) this.keep(known, results)
+      return
+    }
+    const delivery = newDelivery(record)
+    if (this.underway.size >= settings.maxDelivering) {
       // Told once; whoever misses it asks. The store keeps it until there is room to insist.
-      this.perform(delivery, advanceDelivery(delivery, { kind: 'woke' }, this.ports.clock.nowMs(), this.ports.settings))
+      this.perform(delivery, advanceDelivery(delivery, { kind: 'woke' }, clock.nowMs(), settings))
       this.backlog ??= { after: undefined }
       return
     }
-    this.underway.set(record.id, { delivery, waiters: [] })
+    const fresh: Underway = { delivery, waiters: [], bytes: 0 }
+    this.underway.set(record.id, fresh)
+    if (results !== undefined) this.keep(fresh, results)
     this.advance(record.id, { kind: 'woke' })
   }
 
   /** Answers from a record, now or once every branch has applied it. `results` are those that came with the votes, if they are at hand. */
   answer(record: DecisionRecord, waiter: Waiter, results?: Results): void {
     const underway = this.underway.get(record.id)
-    const patient = waiter.wait === 'applied' && waiter.digest === record.digest && record.outcome === 'committed'
-    if (patient && !record.settled && record.hazards.length === 0 && underway !== undefined) {
-      const everyoneHas = deliveryWakeAtMs(underway.delivery) === undefined
-      if (!everyoneHas && underway.waiters.length < this.ports.settings.maxWaiters) {
-        underway.waiters.push(waiter)
-        return
-      }
-    }
-    this.say(record, waiter, results)
+    const isPatient = waiter.wait === 'applied' && waiter.digest === record.digest && record.outcome === 'committed'
+    const isOnItsWay = underway !== undefined && !this.isApplied(record) && record.hazards.length === 0
+    if (isPatient && isOnItsWay) joinWaiters(underway.waiters, waiter, this.ports.settings.maxWaiters)
+    else this.say(record, waiter, results)
   }
 
   acknowledged(participant: ParticipantName, { id, digest, applied, results }: Ack): void {
     this.advance(id, { kind: 'acknowledged', participant, digest, applied, results })
   }
 
-  unreachable(id: TransactionId, participant: ParticipantName, instance: InstanceId): void {
-    this.advance(id, { kind: 'unreachable', participant, instance })
-  }
-
   /** A hazard was recorded: nobody waits for full success any longer. */
   hazardous(record: DecisionRecord): void {
     const underway = this.underway.get(record.id)
     if (underway === undefined) {
-      this.begin(record, [])
+      this.begin(record)
       return
     }
     underway.delivery.record = record
     for (const waiter of underway.waiters.splice(0)) this.say(record, waiter)
   }
 
+  private keep(underway: Underway, results: Results): void {
+    const bytes = bytesOf(results)
+    if (this.bytes + bytes > this.ports.settings.maxResultsHeldBytes) return
+    this.bytes += bytes
+    underway.bytes += bytes
+    const { delivery } = underway
+    delivery.results = delivery.results.map((values, position) => results[position] ?? values)
+  }
+
   private advance(id: TransactionId, event: Parameters<typeof advanceDelivery>[1]): void {
     const underway = this.underway.get(id)
     if (underway === undefined || this.stopped) return
     const { delivery } = underway
-    this.perform(delivery, advanceDelivery(delivery, event, this.ports.clock.nowMs(), this.ports.settings))
+    const effects = advanceDelivery(delivery, event, this.ports.clock.nowMs(), this.ports.settings)
     this.schedule.set(id, deliveryWakeAtMs(delivery))
+    this.perform(delivery, effects)
     this.armWave()
   }
 
   private perform(delivery: Delivery, effects: readonly DeliveryEffect[]): void {
     const { id, digest, outcome, trace } = delivery.record
+    const { post, space } = this.ports
     for (const effect of effects) {
       switch (effect.kind) {
         case 'tell': {
@@ -140,12 +135,12 @@ export class Deliveries {
             id,
             digest,
             outcome,
-            horizon: this.horizon(),
+            horizon: horizonOf(space),
             ...(token === undefined ? {} : { token }),
             ...(trace === undefined ? {} : { trace }),
           } as const
           const onNoResponders = instance === undefined ? undefined : () => this.unreachable(id, participant, instance)
-          this.ports.post.tell(participant, instance, message, onNoResponders)
+          post.tell(participant, instance, message, onNoResponders)
           break
         }
         case 'settled':
@@ -155,8 +150,8 @@ export class Deliveries {
     }
   }
 
-  private horizon(): Epoch {
-    return horizonOf(this.ports.space)
+  private unreachable(id: TransactionId, participant: ParticipantName, instance: InstanceId): void {
+    this.advance(id, { kind: 'unreachable', participant, instance })
   }
 
   private queueSettled(id: TransactionId): void {
@@ -164,23 +159,24 @@ export class Deliveries {
     if (underway !== undefined)
       for (const waiter of underway.waiters.splice(0)) this.say(underway.delivery.record, waiter)
     this.settling.push(id)
-    if (this.settling.length >= maxSettledIds) this.flushSettled()
+    if (this.settling.length === maxSettledIds) this.flushSettled()
     else this.armSettle()
   }
 
   private armSettle(): void {
-    this.settleTimer ??= this.ports.clock.after(this.ports.settings.settleDelayMs, () => this.flushSettled())
+    const { clock, settings } = this.ports
+    this.settleAlarm.setAt(clock.nowMs() + settings.settleDelayMs)
   }
 
   private flushSettled(): void {
-    this.settleTimer?.cancel()
-    this.settleTimer = undefined
+    if (this.stopped) return
     const ids = this.settling.splice(0, maxSettledIds)
-    if (ids.length === 0 || this.stopped) return
+    if (ids.length === 0) return
     if (this.settling.length > 0) this.armSettle()
     this.ports.settle(ids).then(
       () => {
-        for (const id of ids) this.underway.delete(id)
+        for (const id of ids) this.drop(id)
+        this.armWave()
       },
       () => {
         this.settling.push(...ids)
@@ -189,64 +185,54 @@ export class Deliveries {
     )
   }
 
+  private drop(id: TransactionId): void {
+    this.bytes -= this.underway.get(id)?.bytes ?? 0
+    this.underway.delete(id)
+  }
+
   private armWave(): void {
-    const next = this.backlog === undefined ? this.schedule.nextMs() : Number.NEGATIVE_INFINITY
-    if (next === undefined || this.waveTimer !== undefined || this.stopped) return
-    const { clock, settings } = this.ports
-    this.waveTimer = clock.after(Math.max(next - clock.nowMs(), settings.waveMs), () => this.wave())
+    const nextMs = this.mayRefill() ? Number.NEGATIVE_INFINITY : this.schedule.nextMs()
+    if (nextMs !== undefined) this.waveAlarm.setAt(Math.max(nextMs, this.nextWaveMs))
   }
 
   private wave(): void {
-    this.waveTimer = undefined
     const { clock, settings } = this.ports
+    this.nextWaveMs = clock.nowMs() + settings.waveMs
     for (const id of this.schedule.takeDue(clock.nowMs(), settings.waveSize)) this.advance(id, { kind: 'woke' })
     this.refill()
     this.armWave()
   }
 
+  private mayRefill(): boolean {
+    return this.backlog !== undefined && this.underway.size < this.ports.settings.maxDelivering
+  }
+
   private refill(): void {
     const { space, settings } = this.ports
-    const room = settings.maxDelivering - this.underway.size
-    if (this.backlog === undefined || room <= 0) return
-    const { records, last } = unsettled(space, Math.min(room, settings.waveSize), this.backlog.after)
+    if (this.backlog === undefined || !this.mayRefill()) return
+    const limit = Math.min(settings.maxDelivering - this.underway.size, settings.waveSize)
+    const { records, last } = unsettled(space, limit, this.backlog.after)
     this.backlog = last === undefined ? undefined : { after: last }
-    for (const record of records) this.begin(record, [])
+    for (const record of records) this.begin(record)
   }
 
-  private say(record: DecisionRecord, { digest, oneShot, inbox, request }: Waiter, results?: Results): void {
+  private isApplied({ id, settled }: DecisionRecord): boolean {
+    const underway = this.underway.get(id)
+    return settled || (underway !== undefined && deliveryWakeAtMs(underway.delivery) === undefined)
+  }
+
+  private say(record: DecisionRecord, waiter: Waiter, results?: Results): void {
     const { id } = record
     const { post, space } = this.ports
-    const underway = this.underway.get(id)
-    const decided = { type: 'decided', id, digest, epoch: epochOf(space) } as const
-    if (digest !== record.digest) {
-      const answer = { kind: 'conflict', recorded: record.digest, outcome: record.outcome } as const
-      post.answer({ inbox, request }, { ...decided, answer })
-      return
-    }
-    if (record.outcome === 'aborted') {
-      const reason = record.reason ?? {
-        code: reasonCodes.clientAborted,
-        message: 'The transaction was aborted.',
-        retryable: true,
-      }
-      post.answer({ inbox, request }, { ...decided, answer: { kind: 'aborted', reason } })
-      return
-    }
-    const applied = record.settled || (underway !== undefined && deliveryWakeAtMs(underway.delivery) === undefined)
-    const answer = {
-      kind: 'committed',
-      applied,
-      hazards: record.hazards,
-      ...(oneShot ? { results: wholeResults(underway?.delivery.results ?? results) } : {}),
-    } as const
-    post.answer({ inbox, request }, { ...decided, answer })
+    const known = results ?? this.underway.get(id)?.delivery.results
+    const decided = (found: Results | undefined) =>
+      ({
+        type: 'decided',
+        id,
+        digest: waiter.digest,
+        epoch: epochOf(space),
+        answer: answerFrom(record, waiter, this.isApplied(record), found),
+      }) as const
+    post.answer(waiter, decided(known), decided(undefined))
   }
-}
-
-/** The results that an answer carries: those of every branch, or none. */
-export function wholeResults(results: Results | undefined): readonly (readonly Payload[])[] | 'pending' {
-  if (results === undefined) return 'pending'
-  const known = results.filter((values) => values !== undefined)
-  const sizeBytes = known.flat().reduce((sum, value) => sum + value.length, 0)
-  return known.length === results.length && sizeBytes <= maxResultsBytes ? known : 'pending'
 }

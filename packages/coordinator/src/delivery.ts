@@ -17,7 +17,7 @@ export interface Delivery {
   record: DecisionRecord
   readonly recipients: Recipient[]
   /** Values by branch in the record's order, as far as votes and acknowledgements brought them. */
-  readonly results: (readonly Payload[] | undefined)[]
+  results: (readonly Payload[] | undefined)[]
 }
 
 export type DeliveryEvent =
@@ -43,8 +43,8 @@ export type DeliveryEffect =
   /** Every branch has acknowledged. */
   | { readonly kind: 'settled' }
 
-/** A delivery that has sent nothing yet: wake it. `results` are those that came with the votes. */
-export function newDelivery(record: DecisionRecord, results: readonly (readonly Payload[] | undefined)[]): Delivery {
+/** A delivery that has sent nothing yet: wake it. */
+export function newDelivery(record: DecisionRecord): Delivery {
   return {
     record,
     recipients: record.branches
@@ -57,7 +57,7 @@ export function newDelivery(record: DecisionRecord, results: readonly (readonly 
         sent: 0,
         resendAtMs: 0,
       })),
-    results: record.branches.map((_, position) => results[position]),
+    results: record.branches.map(() => undefined),
   }
 }
 
@@ -74,8 +74,8 @@ export function advanceDelivery(
     case 'unreachable': {
       const recipient = delivery.recipients.find(({ participant }) => participant === event.participant)
       if (recipient === undefined || recipient.acknowledged || recipient.instance !== event.instance) return []
-      // Any other instance reaches the same resource.
-      return recipient.sent === 1 ? [tell(recipient, nowMs, timing)] : []
+      // Any other instance reaches the same resource; it was told already when the hint comes late.
+      return recipient.sent % 2 === 1 ? [tell(recipient, nowMs, timing)] : []
     }
     case 'woke':
       return delivery.recipients
@@ -90,11 +90,6 @@ export function deliveryWakeAtMs({ recipients }: Delivery): number | undefined {
     (earliest, { acknowledged: done, resendAtMs }) => (done ? earliest : Math.min(earliest ?? resendAtMs, resendAtMs)),
     undefined,
   )
-}
-
-/** Participants that have not acknowledged yet. */
-export function waitingFor({ recipients }: Delivery): ParticipantName[] {
-  return recipients.filter(({ acknowledged: done }) => !done).map(({ participant }) => participant)
 }
 
 function acknowledged(delivery: Delivery, event: Extract<DeliveryEvent, { kind: 'acknowledged' }>): DeliveryEffect[] {

@@ -13,4 +13,6 @@ export type CoordinatorEvent =
   | { readonly kind: 'malformedDecision'; readonly id: TransactionId; readonly found: string }
   /** A message that cannot be used was dropped. */
   | { readonly kind: 'unusableMessage'; readonly subject: string; readonly why: string }
+  /** A message that the bus cannot carry was not sent: its `max_payload` is too small for what it is asked to carry. */
+  | { readonly kind: 'unsendableMessage'; readonly subject: string; readonly why: string }
   | { readonly kind: 'raft'; readonly event: RaftEvent }

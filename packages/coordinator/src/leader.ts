@@ -1,7 +1,7 @@
 import {
-  type Answer,
   type Decision,
   decodePacket,
+  type Found,
   type GroupId,
   groupOf,
   type HazardReport,
@@ -25,7 +25,7 @@ import type { Replica, ReplicaId } from '@verdict/raft'
 import type { BusMessage, Subscription, Timer, World } from '@verdict/runtime'
 import { type Command, encodeCommand } from './command.ts'
 import { Commits } from './commits.ts'
-import { type Applied, epochOf, horizonOf, recordOf } from './decisions.ts'
+import { type Applied, countsHazard, epochOf, horizonOf, recordOf } from './decisions.ts'
 import { Deliveries } from './deliveries.ts'
 import type { CoordinatorEvent } from './event.ts'
 import { answerHolder, lookUp } from './inquiry.ts'
@@ -118,14 +118,14 @@ export class Leader {
         this.welcome(asker)
         break
       case 'look':
-        this.look(message, asker)
+        this.look(subject, message, asker)
         break
       case 'commit':
       case 'abort':
         if (parseId(message.id).owner !== owner || groupOf(message.id) !== this.ports.group) {
           this.fail(subject, asker, `transaction ${message.id} is not ${owner}'s to decide in this group`)
-        } else if (message.type === 'commit') this.commits.ask(message, asker)
-        else this.commits.abort(message, asker)
+        } else if (message.type === 'commit') this.commits.ask(message, asker, payload.length)
+        else this.commits.abort(message, asker, payload.length)
         break
       default:
         this.fail(subject, asker, `a ${message.type} is nothing that a leader is asked`)
@@ -142,7 +142,7 @@ export class Leader {
     if (message === undefined) return
     switch (message.type) {
       case 'vote':
-        this.commits.voted(participant, message)
+        this.commits.voted(participant, message, payload.length)
         break
       case 'ack':
         this.deliveries.acknowledged(participant, message)
@@ -183,19 +183,31 @@ export class Leader {
   }
 
   /** A record that is applied may be told at once; that there is none only after leadership was confirmed (rules R1, R3). */
-  private look({ ids }: Look, asker: Asker): void {
-    const find = (): Extract<Answer, { type: 'looked' }> => {
-      const { space } = this.ports.replica
-      return { type: 'looked', found: ids.map((id) => lookUp(recordOf(space, id), horizonOf(space), id)) }
+  private look(subject: string, { ids }: Look, asker: Asker): void {
+    const foreign = ids.find((id) => groupOf(id) !== this.ports.group)
+    if (foreign !== undefined) {
+      this.fail(subject, asker, `transaction ${foreign} belongs to another group: ask that one`)
+      return
     }
+    const { space } = this.ports.replica
+    const find = (): Found[] => ids.map((id) => lookUp(recordOf(space, id), horizonOf(space), id))
     const found = find()
-    if (found.found.every(({ kind }) => kind === 'recorded')) this.ports.post.answer(asker, found)
-    else this.onceConfirmed(() => this.ports.post.answer(asker, find()))
+    if (found.every(({ kind }) => kind === 'recorded')) this.tellFound(asker, found)
+    else this.onceConfirmed(() => this.tellFound(asker, find()))
+  }
+
+  /** Many long records may not fit into one message: then only the first ones are told, and the rest is asked for again. */
+  private tellFound(asker: Asker, found: readonly Found[]): void {
+    const halvings = Array.from({ length: Math.ceil(Math.log2(found.length)) + 1 }, (_, times) =>
+      found.slice(0, Math.ceil(found.length / 2 ** times)),
+    )
+    this.ports.post.answer(asker, ...halvings.map((part) => ({ type: 'looked', found: part }) as const))
   }
 
   private inquired(participant: ParticipantName, { instance, branches }: Inquiry): void {
     const { replica, group, post } = this.ports
     const mine = branches.filter(({ id }) => groupOf(id) === group)
+    if (mine.length === 0) return
     const answers = mine.map((held) => this.answerHolder(participant, held))
     const tell = (): void => {
       const horizon = horizonOf(replica.space)
@@ -214,17 +226,11 @@ export class Leader {
   }
 
   private hazard(participant: ParticipantName, { id, digest, kind, note }: HazardReport): void {
-    const { space } = this.ports.replica
-    const record = recordOf(space, id)
-    if (
-      record === undefined ||
-      record.digest !== digest ||
-      !record.branches.some((branch) => branch.participant === participant)
-    )
-      return
-    if (record.hazards.some((known) => known.participant === participant && known.kind === kind)) return
+    const record = recordOf(this.ports.replica.space, id)
+    if (record === undefined || record.digest !== digest || !countsHazard(record, participant, kind)) return
     this.propose({ kind: 'hazard', id, participant, hazard: kind, note }).then(
       (applied) => {
+        // It may have been settled, or told twice, before this report was applied.
         if (applied.kind !== 'recorded' || applied.record.hazards.length === 0) return
         this.ports.observe({ kind: 'hazard', id, hazard: { participant, kind, note } })
         this.deliveries.hazardous(applied.record)

@@ -14,11 +14,15 @@ export interface CoordinatorSettings {
   readonly waveSize: number
   /** Pause between two waves. */
   readonly waveMs: number
-  /** Transactions a leader collects votes for at a time: each holds its list and results in memory. */
+  /** Transactions a leader collects votes for at a time. */
   readonly maxUnderway: number
+  /** Bytes of requests and results that those hold in memory. Beyond it new ones are refused, and results answered as pending. */
+  readonly maxUnderwayBytes: number
   /** Unsettled outcomes that the leader keeps in memory; the rest waits in the store and follows as these settle. */
   readonly maxDelivering: number
-  /** Requests that wait for the same transaction: more are asked to come again. */
+  /** Bytes of results kept for askers who come again, until all is settled. Beyond it they are answered as pending. */
+  readonly maxResultsHeldBytes: number
+  /** Requests that wait for the same transaction: of more the oldest are forgotten, and come again. */
   readonly maxWaiters: number
 }
 
@@ -31,6 +35,8 @@ export const defaultSettings: CoordinatorSettings = {
   waveSize: 256,
   waveMs: 20,
   maxUnderway: 10_000,
+  maxUnderwayBytes: 256 * 1024 * 1024,
   maxDelivering: 50_000,
+  maxResultsHeldBytes: 64 * 1024 * 1024,
   maxWaiters: 16,
 }
