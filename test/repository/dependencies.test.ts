@@ -13,7 +13,7 @@ const mayKnow: Readonly<Record<string, readonly string[]>> = {
   postgres: ['participant', 'protocol'],
   lmdb: ['participant', 'protocol'],
   testing: ['client', 'coordinator', 'lmdb', 'participant', 'postgres', 'protocol', 'raft', 'runtime'],
-  cli: ['client', 'coordinator', 'protocol', 'runtime'],
+  cli: ['client', 'coordinator', 'protocol', 'raft', 'runtime'],
 }
 
 interface Entry {
