@@ -31,7 +31,7 @@ import {
 import type { Outcome, Reason } from './outcome.ts'
 import type { Payload } from './payload.ts'
 import type { DecidedBranch, HazardKind, RecordedHazard } from './record.ts'
-import type { TraceContext } from './trace.ts'
+import { isTraceparent, maxTracestateLength, type TraceContext } from './trace.ts'
 import type { Vote } from './vote.ts'
 
 /** A schema for every field of `X`, optional ones too, so that none is forgotten here when one is added there. */
@@ -112,11 +112,8 @@ export const payload: z.ZodType<Payload> = z.custom<Payload>(
 export const branchResults: z.ZodType<Payload[]> = listOf(payload, 0, maxOperationsPerBranch)
 
 export const trace: z.ZodType<TraceContext> = objectOf<TraceContext>()({
-  traceparent: matching<string>(
-    (text) => /^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/.test(text),
-    'a W3C traceparent',
-  ),
-  tracestate: z.exactOptional(boundedText(0, 512)), // the length that W3C asks everybody to carry
+  traceparent: matching<string>(isTraceparent, 'a W3C traceparent'),
+  tracestate: z.exactOptional(boundedText(0, maxTracestateLength)),
 })
 
 export const reason: z.ZodType<Reason> = objectOf<Reason>()({

@@ -37,6 +37,8 @@ export const reasonCodes = {
   conflict: 'conflict',
   /** The participant's process that held the unprepared branch is gone. */
   instanceGone: 'instance-gone',
+  /** Nobody answers for the participant: none of its instances is connected. */
+  unreachable: 'unreachable',
   /** Recovery found a prepared branch and nobody who knew the list. */
   listLost: 'list-lost',
   /** The user's code threw something that is not a refusal. */
