@@ -1,4 +1,13 @@
-import type { Digest, Outcome, ParticipantName, Payload, Reason, Token, TraceContext, TransactionId } from '@verdict/protocol'
+import type {
+  Digest,
+  Outcome,
+  ParticipantName,
+  Payload,
+  Reason,
+  Token,
+  TraceContext,
+  TransactionId,
+} from '@verdict/protocol'
 
 /**
  * The contract between Verdict and a durable store. Read this page before writing a resource; the conformance suite in

@@ -1,0 +1,151 @@
+import {
+  type Nonce,
+  type Operation,
+  type Reason,
+  reasonCodes,
+  type Token,
+  type TraceContext,
+  type TransactionId,
+} from '@verdict/protocol'
+import { accept, answer, called, doubled, ran } from './branch-call.ts'
+import { looked, prepareAsked, prepareEnded } from './branch-prepare.ts'
+import {
+  type ArrivedCall,
+  type Branch,
+  type BranchEffect,
+  type BranchEvent,
+  type BranchLimits,
+  isOpen,
+  type SealedList,
+} from './branch-state.ts'
+import { fail, proceed } from './branch-step.ts'
+
+/** A branch that a first call opens; its first event is that call. */
+export function newBranch(
+  opening: {
+    readonly id: TransactionId
+    readonly token: Token
+    readonly nonce: Nonce
+    readonly trace: TraceContext | undefined
+  },
+  call: ArrivedCall,
+  nowMs: number,
+  limits: BranchLimits,
+): { readonly branch: Branch; readonly effects: BranchEffect[] } {
+  const branch = blank(opening, nowMs)
+  accept(branch, call, nowMs, limits)
+  return { branch, effects: [{ kind: 'open', leftMs: call.leftMs }] }
+}
+
+/** A branch that is opened, run and prepared in one go. */
+export function newOneShot(
+  opening: { readonly id: TransactionId; readonly token: Token; readonly trace: TraceContext | undefined },
+  sealed: SealedList,
+  operations: readonly Operation[],
+  leftMs: number,
+  nowMs: number,
+): { readonly branch: Branch; readonly effects: BranchEffect[] } {
+  const branch = blank({ ...opening, nonce: undefined }, nowMs)
+  branch.sealed = sealed
+  branch.endsAtMs = nowMs + leftMs
+  for (const operation of operations) {
+    branch.calls.push({ operation, endsAtMs: branch.endsAtMs, result: undefined, askers: [] })
+  }
+  return { branch, effects: [{ kind: 'open', leftMs }] }
+}
+
+/**
+ * Advances one branch in place and says what is to be done. The same state and event always give the same result. What another
+ * opening of the same id is to be answered is decided here too: at most one of an instance is open at a time.
+ */
+export function advanceBranch(branch: Branch, event: BranchEvent, nowMs: number, limits: BranchLimits): BranchEffect[] {
+  switch (event.kind) {
+    case 'first-called':
+      if (event.nonce !== branch.nonce) return [answer(event.call, { kind: 'busy' })]
+      return doubled(branch, event.call)
+    case 'called':
+      return called(branch, event, nowMs, limits)
+    case 'opened':
+      if (branch.stage !== 'opening') return [{ kind: 'rollback' }]
+      branch.stage = 'open'
+      return proceed(branch, nowMs)
+    case 'not-opened':
+      return branch.stage === 'opening' ? fail(branch, event.reason, false) : []
+    case 'ran':
+      return ran(branch, event, nowMs, limits)
+    case 'prepare-asked':
+      return prepareAsked(branch, event, nowMs)
+    case 'prepare-ended':
+      return prepareEnded(branch, event.result, nowMs, limits)
+    case 'released':
+      return event.token === branch.token && isOpen(branch) ? fail(branch, released) : []
+    case 'dropped':
+      return isOpen(branch) ? fail(branch, event.reason) : []
+    case 'ended':
+      if (!isOpen(branch) && branch.stage !== 'preparing') branch.stage = 'gone'
+      return []
+    case 'looked':
+      return branch.stage === 'uncertain' ? looked(branch, event.row, nowMs, limits) : []
+    case 'woke':
+      return woke(branch, nowMs, limits)
+  }
+}
+
+/** When the branch wants to be woken next; undefined when only others can end it. */
+export function branchWakeAtMs(branch: Branch, { idleMs }: BranchLimits): number | undefined {
+  switch (branch.stage) {
+    case 'opening':
+    case 'uncertain':
+      return branch.endsAtMs
+    case 'open':
+      return branch.running ? branch.endsAtMs : Math.min(branch.endsAtMs, branch.lastCallAtMs + idleMs)
+    case 'preparing':
+    case 'prepared':
+    case 'read-only':
+    case 'over':
+    case 'gone':
+      return undefined
+  }
+}
+
+function blank(opening: Pick<Branch, 'id' | 'token' | 'nonce' | 'trace'>, nowMs: number): Branch {
+  return {
+    ...opening,
+    stage: 'opening',
+    calls: [],
+    started: 0,
+    running: false,
+    keptBytes: 0,
+    sealed: undefined,
+    ballot: undefined,
+    reason: undefined,
+    endsAtMs: nowMs,
+    lastCallAtMs: nowMs,
+  }
+}
+
+function woke(branch: Branch, nowMs: number, limits: BranchLimits): BranchEffect[] {
+  const wakeAtMs = branchWakeAtMs(branch, limits)
+  if (wakeAtMs === undefined || nowMs < wakeAtMs) return []
+  if (branch.stage !== 'uncertain') return fail(branch, nowMs >= branch.endsAtMs ? budgetSpent : idle)
+  branch.endsAtMs = nowMs + limits.inquireAfterMs
+  return [{ kind: 'look' }]
+}
+
+const released: Reason = {
+  code: reasonCodes.clientAborted,
+  message: 'The client released the branch.',
+  retryable: true,
+}
+
+const budgetSpent: Reason = {
+  code: reasonCodes.budgetSpent,
+  message: "The transaction's time was over before its branch was asked to prepare.",
+  retryable: true,
+}
+
+const idle: Reason = {
+  code: reasonCodes.budgetSpent,
+  message: 'The branch was left without a call for too long.',
+  retryable: true,
+}

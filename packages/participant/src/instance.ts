@@ -1,0 +1,181 @@
+import {
+  type InquiryAnswer,
+  type InstanceId,
+  makeToken,
+  type Namespace,
+  type ParticipantName,
+  subjects,
+} from '@verdict/protocol'
+import type { BusMessage, Subscription, Timer, World } from '@verdict/runtime'
+import { Branches } from './branches.ts'
+import { Doubts } from './doubts.ts'
+import { Endings } from './endings.ts'
+import { type Counters, count, noCounters, type Observer } from './event.ts'
+import { type Addressee, type Inbound, readClient, readGroup } from './inbound.ts'
+import type { AnyOperation } from './operation.ts'
+import { Post } from './post.ts'
+import type { Resource } from './resource.ts'
+import type { ParticipantSettings } from './settings.ts'
+import type { Site } from './site.ts'
+import { Votes } from './votes.ts'
+
+/** Of all instances of a participant one takes each message that is for any of them. */
+const queue = 'instances'
+
+export interface InstanceOptions {
+  readonly participant: ParticipantName
+  readonly operations: Readonly<Record<string, AnyOperation>>
+  readonly resource: Resource<object>
+  readonly namespace: Namespace
+  readonly world: World
+  readonly settings: ParticipantSettings
+  readonly observer: Observer | undefined
+}
+
+/** One process of a participant: the bus on one side, the resource on the other. */
+export class Instance {
+  readonly id: InstanceId
+  readonly counters: Counters
+  readonly #options: InstanceOptions
+  readonly #site: Site
+  readonly #branches: Branches
+  readonly #endings: Endings
+  readonly #doubts: Doubts
+  /** Subscriptions for messages to any instance, and those to this one. */
+  readonly #shared: Subscription[]
+  readonly #own: Subscription[]
+  #isDraining = false
+  #whenIdle: (() => void) | undefined
+  #stopped: Promise<void> | undefined
+
+  /** Starts the resource, then listens; resolves when messages can arrive. */
+  static async start(options: InstanceOptions): Promise<Instance> {
+    const facts = await options.resource.start({ participant: options.participant })
+    const instance = new Instance(options, facts)
+    await options.world.bus.flush()
+    await instance.#doubts.sweep()
+    return instance
+  }
+
+  private constructor(options: InstanceOptions, facts: Site['facts']) {
+    const { participant, operations, resource, namespace, world, settings, observer } = options
+    const of = subjects(namespace)
+    this.id = makeToken<InstanceId>(world.random.bytes(12))
+    this.counters = noCounters()
+    this.#options = options
+    const emit: Site['emit'] = (event) => {
+      count(this.counters, event)
+      observer?.(event)
+    }
+    this.#site = {
+      participant,
+      operations,
+      resource,
+      facts,
+      world,
+      settings,
+      emit,
+      post: new Post(world.bus, of, { participant, instance: this.id, durability: facts.durability }, emit),
+      dropped: () => {
+        this.counters.dropped += 1
+      },
+      isDraining: () => this.#isDraining,
+      changed: () => this.#checkIdle(),
+    }
+    this.#doubts = new Doubts(this.#site)
+    this.#branches = new Branches(this.#site, new Votes(this.#site, this.#doubts), this.#doubts)
+    this.#endings = new Endings(this.#site, this.#branches, this.#doubts)
+    const { bus } = world
+    const me: Addressee = { namespace, participant, instance: this.id }
+    const clientsTo = (place: 'any' | 'own') => (message: BusMessage) =>
+      this.#take(message, readClient(me, message, place))
+    const groups = (message: BusMessage): void => this.#take(message, readGroup(me, message))
+    this.#own = [
+      bus.subscribe(of.call(participant, this.id, '*'), clientsTo('own')),
+      bus.subscribe(of.controlInstance('*', participant, this.id), groups),
+      bus.subscribe(of.news('*'), groups),
+    ]
+    this.#shared = [
+      bus.subscribe(of.firstCall(participant, '*'), clientsTo('any'), { queue }),
+      bus.subscribe(of.control('*', participant), groups, { queue }),
+    ]
+  }
+
+  /**
+   * Stops: takes nothing new, gives open and prepared branches a bounded time to end, and leaves what is still prepared then to
+   * other instances, or to the next start. Idempotent.
+   */
+  stop(): Promise<void> {
+    this.#stopped ??= this.#drainAndStop()
+    return this.#stopped
+  }
+
+  async #drainAndStop(): Promise<void> {
+    this.#isDraining = true
+    for (const subscription of this.#shared) subscription.unsubscribe()
+    await this.#idle(this.#options.settings.drainMs)
+    await this.#branches.stop()
+    this.#endings.stop()
+    this.#doubts.stop()
+    for (const subscription of this.#own) subscription.unsubscribe()
+    await this.#options.resource.stop()
+  }
+
+  async #idle(withinMs: number): Promise<void> {
+    let timer: Timer | undefined
+    await new Promise<void>((resolve) => {
+      this.#whenIdle = resolve
+      timer = this.#options.world.clock.after(withinMs, resolve)
+      this.#checkIdle()
+    })
+    timer?.cancel()
+  }
+
+  #checkIdle(): void {
+    if (this.#branches.isIdle && this.#endings.isIdle) this.#whenIdle?.()
+  }
+
+  #take(message: BusMessage, inbound: Inbound): void {
+    switch (inbound.kind) {
+      case 'call':
+        this.#branches.call(inbound)
+        return
+      case 'release':
+        this.#branches.release(inbound.message)
+        return
+      case 'prepare':
+        this.#branches.prepare(inbound)
+        return
+      case 'outcome': {
+        const { id, outcome, digest, token } = inbound.message
+        this.#endings.tell(id, { kind: outcome, digest, token })
+        return
+      }
+      case 'inquiry-answer':
+        for (const answer of inbound.message.answers) this.#answered(answer)
+        return
+      case 'announce':
+        this.#doubts.announced(inbound.group)
+        return
+      case 'rejected':
+        this.#site.emit({ kind: 'rejected', subject: message.subject, why: inbound.why })
+        if (inbound.asker !== undefined) this.#site.post.failure(inbound.asker, inbound.code, inbound.why)
+        return
+    }
+  }
+
+  #answered({ id, digest, token, answer }: InquiryAnswer['answers'][number]): void {
+    switch (answer) {
+      case 'committed':
+      case 'aborted':
+        this.#endings.tell(id, { kind: answer, digest, token })
+        return
+      case 'discard':
+      case 'expired':
+        this.#endings.tell(id, { kind: answer, digest })
+        return
+      case 'pending':
+        return
+    }
+  }
+}

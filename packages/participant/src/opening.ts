@@ -1,0 +1,89 @@
+import type { Payload, TransactionId } from '@verdict/protocol'
+import type { Branch, BranchEffect, BranchEvent, SealedList } from './branch-state.ts'
+import { notOpened } from './reason.ts'
+import { type OpenBranch, type PrepareResult, ResourceRefusal } from './resource.ts'
+import { runOperation } from './run.ts'
+import type { Site } from './site.ts'
+
+type Effect<K extends BranchEffect['kind']> = Extract<BranchEffect, { kind: K }>
+
+/** A branch together with what it holds in the resource. Its methods do what the branch asked for and say what came of it. */
+export class Opening {
+  readonly branch: Branch
+  /** Whether it takes up room in the resource. */
+  occupies = true
+  readonly #site: Site
+  #open: OpenBranch<object> | undefined
+  #call: AbortController | undefined
+
+  constructor(site: Site, branch: Branch) {
+    this.#site = site
+    this.branch = branch
+  }
+
+  get id(): TransactionId {
+    return this.branch.id
+  }
+
+  async open({ leftMs }: Effect<'open'>): Promise<BranchEvent> {
+    const { resource, world, settings, emit } = this.#site
+    // Spread, so that two transactions that wait for each other do not give up at the same moment (rule R7).
+    const spread = 1 - world.random.fraction() / 4
+    const lockTimeoutMs = Math.max(1, Math.round(Math.min(settings.lockTimeoutMs, leftMs / 2) * spread))
+    try {
+      this.#open = await resource.open({ lockTimeoutMs })
+      return { kind: 'opened' }
+    } catch (error) {
+      if (error instanceof ResourceRefusal) return { kind: 'not-opened', reason: error.reason }
+      emit({ kind: 'failed', id: this.id, what: 'opening a branch', error })
+      return { kind: 'not-opened', reason: notOpened }
+    }
+  }
+
+  async run({ n, operation, leftMs }: Effect<'run'>): Promise<BranchEvent> {
+    const { clock } = this.#site.world
+    const call = new AbortController()
+    this.#call = call
+    const timer = clock.after(leftMs, () =>
+      call.abort(new DOMException('The time of the call is over.', 'TimeoutError')),
+    )
+    const { id, trace } = this.branch
+    const { session } = this.#opened()
+    const result = await runOperation(this.#site, { id, session, operation, trace, signal: call.signal })
+    timer.cancel()
+    return { kind: 'ran', n, result }
+  }
+
+  async prepare({ digest }: SealedList, results: readonly Payload[] | undefined): Promise<PrepareResult> {
+    const { id, token, trace } = this.branch
+    try {
+      return await this.#opened().prepare({
+        id,
+        digest,
+        token,
+        ...(results === undefined ? {} : { results }),
+        ...(trace === undefined ? {} : { trace }),
+      })
+    } catch (error) {
+      // Not known whether it succeeded: only the resource can tell, later (rule R14).
+      this.#site.emit({ kind: 'failed', id, what: 'preparing a branch', error })
+      return { kind: 'busy' }
+    }
+  }
+
+  /** Ends it without effect; an operation that still runs is told. */
+  async rollback(): Promise<void> {
+    this.#call?.abort(new DOMException('The branch has ended.', 'AbortError'))
+    try {
+      await this.#opened().rollback()
+    } catch (error) {
+      this.#site.emit({ kind: 'failed', id: this.id, what: 'rolling a branch back', error })
+    }
+  }
+
+  #opened(): OpenBranch<object> {
+    if (this.#open === undefined)
+      throw new Error(`Broken invariant: the branch of ${this.id} is used before it was opened.`)
+    return this.#open
+  }
+}

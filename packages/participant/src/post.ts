@@ -1,0 +1,118 @@
+import {
+  answerSubject,
+  type CallResult,
+  type Digest,
+  encodePacket,
+  type Failure,
+  groupOf,
+  type HazardKind,
+  type Inquiry,
+  type InstanceId,
+  maxResultsBytes,
+  type Outcome,
+  type Packet,
+  type ParticipantName,
+  type Payload,
+  type Subjects,
+  type TransactionId,
+  type Vote,
+  type Word,
+} from '@verdict/protocol'
+import { type Bus, PayloadTooLargeError } from '@verdict/runtime'
+import type { Ballot } from './ballot.ts'
+import type { Asker, CallOutcome } from './branch-state.ts'
+import type { Inquire } from './recovery.ts'
+import type { ResourceFacts } from './resource.ts'
+import type { Site } from './site.ts'
+
+export interface Sender {
+  readonly participant: ParticipantName
+  readonly instance: InstanceId
+  readonly durability: ResourceFacts['durability']
+}
+
+/** How one instance speaks: to clients on their inboxes, to groups on its participant's own subject. */
+export class Post {
+  readonly #bus: Bus
+  readonly #subjects: Subjects
+  readonly #sender: Sender
+  readonly #emit: Site['emit']
+
+  constructor(bus: Bus, subjects: Subjects, sender: Sender, emit: Site['emit']) {
+    this.#bus = bus
+    this.#subjects = subjects
+    this.#sender = sender
+    this.#emit = emit
+  }
+
+  result(asker: Asker, call: Pick<CallResult, 'id' | 'n'>, token: CallResult['token'], result: CallOutcome): void {
+    const { instance } = this.#sender
+    this.#answer(asker, { type: 'result', ...call, instance, ...(token === undefined ? {} : { token }), result })
+  }
+
+  failure(asker: Asker, code: string, message: string): void {
+    this.#answer(asker, { type: 'failure', code, message })
+  }
+
+  vote(id: TransactionId, digest: Digest, ballot: Ballot): void {
+    this.#say(id, { type: 'vote', id, digest, vote: this.#sign(ballot) })
+  }
+
+  /** Only what is final and durable may be acknowledged (rule R13). */
+  acknowledge(id: TransactionId, digest: Digest, applied: Outcome, results: readonly Payload[] | undefined): void {
+    const { instance } = this.#sender
+    this.#say(id, { type: 'ack', id, digest, instance, applied, ...this.#fitting(results) })
+  }
+
+  hazard(id: TransactionId, digest: Digest, kind: HazardKind, note: string): void {
+    this.#say(id, { type: 'hazard', id, digest, kind, note })
+  }
+
+  inquire({ group, branches }: Inquire): void {
+    const message: Inquiry = { type: 'inquiry', instance: this.#sender.instance, branches }
+    this.#publish(this.#subjects.vote(group, this.#sender.participant), { request: 0, message })
+  }
+
+  #sign(ballot: Ballot): Vote {
+    const { instance, durability } = this.#sender
+    switch (ballot.kind) {
+      case 'prepared': {
+        const { token, results } = ballot
+        return { kind: 'prepared', instance, token, durability, ...this.#fitting(results) }
+      }
+      case 'read-only': {
+        const { token, results } = ballot
+        return { kind: 'read-only', instance, token, ...this.#fitting(results) }
+      }
+      case 'refused':
+      case 'busy':
+        return { ...ballot, instance }
+    }
+  }
+
+  /** Results that one message carries; without them the vote counts all the same (rule R5). */
+  #fitting(results: readonly Payload[] | undefined): { readonly results?: readonly Payload[] } {
+    if (results === undefined) return {}
+    const bytes = results.reduce((sum, { length }) => sum + length, 0)
+    return bytes <= Math.min(maxResultsBytes, this.#bus.maxPayloadBytes / 2) ? { results } : {}
+  }
+
+  #answer({ inbox, request }: Asker, message: CallResult | Failure): void {
+    const subject = answerSubject(inbox, { kind: 'participant', participant: this.#sender.participant })
+    this.#publish(subject, { request, message })
+  }
+
+  #say(id: TransactionId, message: Word): void {
+    this.#publish(this.#subjects.vote(groupOf(id), this.#sender.participant), { request: 0, message })
+  }
+
+  /** A bus of a small payload loses what is too large for it, as it may lose anything; somebody has to hear of it. */
+  #publish(subject: string, packet: Packet): void {
+    try {
+      this.#bus.publish(subject, encodePacket(packet))
+    } catch (error) {
+      if (!(error instanceof PayloadTooLargeError)) throw error
+      this.#emit({ kind: 'failed', what: `sending ${packet.message.type}`, error })
+    }
+  }
+}

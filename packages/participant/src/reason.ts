@@ -1,0 +1,69 @@
+import { maxLabelLength, maxTextLength, NestedCallError, type Reason, reasonCodes } from '@verdict/protocol'
+import { Refusal } from './refusal.ts'
+import { type Resource, ResourceRefusal } from './resource.ts'
+
+/** Whose code failed, and what may know why. */
+export interface Failing {
+  readonly participant: string
+  readonly operation: string
+  /** Whether the call's time was over when it failed. */
+  readonly outOfTime: boolean
+  readonly explain: Resource<object>['explain']
+}
+
+/** Why an operation ended with an error, in words for whoever called it. */
+export function reasonOf(error: unknown, failing: Failing): Reason {
+  const { participant, operation } = failing
+  const known = error instanceof Refusal ? error : error instanceof NestedCallError ? error : undefined
+  if (known !== undefined)
+    return bounded({ code: known.code, message: known.message, retryable: known.retryable, participant })
+  const explained = error instanceof ResourceRefusal ? error.reason : failing.explain(error)
+  if (explained !== undefined) return bounded({ ...explained, participant })
+  if (failing.outOfTime) {
+    return {
+      code: reasonCodes.budgetSpent,
+      message: `The time of ${participant}.${operation} was over before it returned.`,
+      retryable: true,
+      participant,
+    }
+  }
+  return bounded({
+    code: reasonCodes.operationFailed,
+    message: `${participant}.${operation} failed: ${String(error)}`,
+    retryable: false,
+    participant,
+  })
+}
+
+/** Reasons are kept in the log: text that user code made is cut to what fits there. */
+function bounded(reason: Reason): Reason {
+  return {
+    ...reason,
+    code: reason.code.slice(0, maxLabelLength) || reasonCodes.operationFailed,
+    message: reason.message.slice(0, maxTextLength),
+  }
+}
+
+export const draining: Reason = {
+  code: reasonCodes.draining,
+  message: 'This instance of the participant is stopping. Try again: another one takes the call.',
+  retryable: true,
+}
+
+export const overloaded: Reason = {
+  code: reasonCodes.overloaded,
+  message: 'As many branches are open or prepared here as the participant has room for. Try again later.',
+  retryable: true,
+}
+
+export const notOpened: Reason = {
+  code: reasonCodes.resourceRefused,
+  message: 'The resource could not open a branch. Try again later.',
+  retryable: true,
+}
+
+export const abortedMeanwhile: Reason = {
+  code: reasonCodes.clientAborted,
+  message: 'The transaction was aborted while its branch was open.',
+  retryable: true,
+}

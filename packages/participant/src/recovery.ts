@@ -1,0 +1,168 @@
+import {
+  type BranchList,
+  type Digest,
+  type GroupId,
+  groupOf,
+  type HeldBranch,
+  maxIdsPerMessage,
+  type Token,
+  type TraceContext,
+  type TransactionId,
+} from '@verdict/protocol'
+
+/**
+ * Entries of all lists that one inquiry carries. An entry takes at most 130 bytes on the wire, so that the message stays below
+ * the bus's usual 1 MiB with its ids and trace contexts.
+ */
+const maxListedPerInquiry = 4_000
+
+/** A prepared branch whose outcome is not known here. */
+export interface Doubt {
+  readonly id: TransactionId
+  readonly digest: Digest
+  readonly token: Token
+  /** The list, where this instance was asked to prepare under it. */
+  readonly list?: BranchList
+  readonly trace?: TraceContext
+}
+
+interface Watched {
+  readonly doubt: Doubt
+  readonly group: GroupId
+  /** Until then it is left to the leader that is at work on it. */
+  readonly youngUntilMs: number
+  askAtMs: number
+  asked: number
+}
+
+/** What is in doubt, and when to ask about it (rule R6). Plain data that this file alone changes. */
+export interface Recovery {
+  readonly watched: Map<TransactionId, Watched>
+  /** No entry wants to be asked about before; it may be too early, never too late. */
+  wakeAtMs: number | undefined
+}
+
+export interface RecoveryLimits {
+  readonly inquireAfterMs: number
+  readonly inquiryPauseMs: number
+  readonly maxInquiryPauseMs: number
+  readonly inquirySpreadMs: number
+  readonly maxDoubts: number
+}
+
+/** `fraction` is a random number from [0, 1), drawn by whoever sends the event. */
+export type RecoveryEvent =
+  /** This instance prepared the branch just now. */
+  | { readonly kind: 'held'; readonly doubt: Doubt }
+  /** The resource showed a prepared branch; `old` when it has been prepared for the minimum age already. */
+  | { readonly kind: 'found'; readonly doubt: Doubt; readonly old: boolean; readonly fraction: number }
+  /** It is prepared no more. */
+  | { readonly kind: 'ended'; readonly id: TransactionId }
+  | { readonly kind: 'announced'; readonly group: GroupId; readonly fraction: number }
+  | { readonly kind: 'woke'; readonly fraction: number }
+
+/** One message to one group. */
+export interface Inquire {
+  readonly group: GroupId
+  readonly branches: readonly HeldBranch[]
+}
+
+export function newRecovery(): Recovery {
+  return { watched: new Map(), wakeAtMs: undefined }
+}
+
+/** Advances in place and says what to inquire about now. The same state and event always give the same result. */
+export function advanceRecovery(
+  recovery: Recovery,
+  event: RecoveryEvent,
+  nowMs: number,
+  limits: RecoveryLimits,
+): readonly Inquire[] {
+  switch (event.kind) {
+    case 'held':
+      watch(recovery, event.doubt, nowMs + limits.inquireAfterMs, nowMs + limits.inquireAfterMs)
+      return []
+    case 'found':
+      found(recovery, event, nowMs, limits)
+      return []
+    case 'ended':
+      recovery.watched.delete(event.id)
+      return []
+    case 'announced':
+      announced(recovery, event, nowMs, limits)
+      return []
+    case 'woke':
+      return ask(recovery, event.fraction, nowMs, limits)
+  }
+}
+
+function watch(recovery: Recovery, doubt: Doubt, youngUntilMs: number, askAtMs: number): void {
+  recovery.watched.set(doubt.id, { doubt, group: groupOf(doubt.id), youngUntilMs, askAtMs, asked: 0 })
+  wakeBy(recovery, askAtMs)
+}
+
+function wakeBy(recovery: Recovery, atMs: number): void {
+  recovery.wakeAtMs = Math.min(recovery.wakeAtMs ?? atMs, atMs)
+}
+
+function found(
+  recovery: Recovery,
+  { doubt, old, fraction }: Extract<RecoveryEvent, { kind: 'found' }>,
+  nowMs: number,
+  { inquireAfterMs, inquirySpreadMs, maxDoubts }: RecoveryLimits,
+): void {
+  const known = recovery.watched.get(doubt.id)
+  const isKnown = known?.doubt.digest === doubt.digest && known.doubt.token === doubt.token
+  if (isKnown && (known.doubt.list !== undefined || doubt.list === undefined)) return
+  if (known === undefined && recovery.watched.size >= maxDoubts) return
+  const youngUntilMs = old ? nowMs : nowMs + inquireAfterMs
+  watch(recovery, doubt, youngUntilMs, isKnown ? known.askAtMs : youngUntilMs + fraction * inquirySpreadMs)
+}
+
+function announced(
+  recovery: Recovery,
+  { group, fraction }: Extract<RecoveryEvent, { kind: 'announced' }>,
+  nowMs: number,
+  { inquirySpreadMs }: RecoveryLimits,
+): void {
+  const askAtMs = nowMs + fraction * inquirySpreadMs
+  for (const entry of recovery.watched.values()) {
+    if (entry.group !== group) continue
+    entry.asked = 0
+    entry.askAtMs = Math.max(entry.youngUntilMs, Math.min(entry.askAtMs, askAtMs))
+    wakeBy(recovery, entry.askAtMs)
+  }
+}
+
+function ask(recovery: Recovery, fraction: number, nowMs: number, limits: RecoveryLimits): readonly Inquire[] {
+  const batches: { readonly group: GroupId; readonly branches: HeldBranch[]; listed: number }[] = []
+  recovery.wakeAtMs = undefined
+  for (const entry of recovery.watched.values()) {
+    if (entry.askAtMs > nowMs) {
+      wakeBy(recovery, entry.askAtMs)
+      continue
+    }
+    const { group, doubt } = entry
+    const listed = doubt.list?.length ?? 0
+    let batch = batches.findLast((one) => one.group === group)
+    if (
+      batch === undefined ||
+      batch.branches.length >= maxIdsPerMessage ||
+      batch.listed + listed > maxListedPerInquiry
+    ) {
+      batch = { group, branches: [], listed: 0 }
+      batches.push(batch)
+    }
+    batch.branches.push(doubt)
+    batch.listed += listed
+    const pauseMs = Math.min(limits.inquiryPauseMs * 2 ** entry.asked, limits.maxInquiryPauseMs)
+    // Between half and the whole pause, so that the instances of a participant do not ask in step.
+    entry.askAtMs = nowMs + pauseMs * (0.5 + fraction / 2)
+    entry.asked = Math.min(entry.asked + 1, maxDoublings)
+    wakeBy(recovery, entry.askAtMs)
+  }
+  return batches.map(({ group, branches }) => ({ group, branches }))
+}
+
+/** Any pause has reached its maximum by then; it keeps the power finite. */
+const maxDoublings = 20
