@@ -49,7 +49,8 @@ export interface Bus extends AsyncDisposable {
   /** Largest payload of one message, in bytes. */
   readonly maxPayloadBytes: number
   /**
-   * Sends a message and forgets it. Never blocks, never fails for want of a connection (the message is lost then).
+   * Sends a message and forgets it. Never blocks, never fails for want of a connection (the message is lost then). The payload
+   * belongs to the bus from now on: it must not be changed afterwards.
    * @throws PayloadTooLargeError when the payload is larger than `maxPayloadBytes`.
    * @throws TypeError when the subject cannot be sent to, or `onNoResponders` comes without `replyTo`.
    */

@@ -1,5 +1,8 @@
 export type { Bus, BusMessage, PublishOptions, SubscribeOptions, Subscription } from './bus.ts'
 export { PayloadTooLargeError } from './bus.ts'
 export type { Clock, Timer } from './clock.ts'
+export type { NatsBus, NatsCounters, NatsOptions, NatsStatus } from './nats-bus.ts'
+export { connectNats } from './nats-bus.ts'
 export type { Random } from './random.ts'
+export { systemClock, systemRandom } from './system.ts'
 export type { World } from './world.ts'

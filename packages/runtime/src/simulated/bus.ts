@@ -27,7 +27,13 @@ export class SimulatedBus implements Bus {
       throw new PayloadTooLargeError(subject, payload.length, this.maxPayloadBytes)
     }
     if (this.#closed || !this.#station.life.alive) return
-    this.#network.carry(this.#station, subject, payload.slice(), options)
+    const { replyTo, onNoResponders } = options
+    this.#network.carry(this.#station, {
+      subject,
+      payload: payload.slice(), // what is under way does not change any more, whatever becomes of the sender
+      replyTo,
+      onNoResponders: onNoResponders && (() => this.#closed || onNoResponders()),
+    })
   }
 
   subscribe(subject: string, handler: (message: BusMessage) => void, options?: SubscribeOptions): Subscription {

@@ -1,4 +1,4 @@
-import type { BusMessage, PublishOptions, SubscribeOptions, Subscription } from '../bus.ts'
+import type { BusMessage, SubscribeOptions, Subscription } from '../bus.ts'
 import { assertFilter, matches } from '../subject.ts'
 import type { SeededRandom } from './random.ts'
 import type { Life, Timeline } from './timeline.ts'
@@ -37,6 +37,14 @@ export interface DepartingMessage {
 
 /** What a test makes of one message: let the conditions decide, lose it, or have it arrive after so long. */
 export type Fate = 'pass' | 'lose' | { readonly delayMs: number }
+
+/** What a process hands to the network. */
+export interface Departure {
+  readonly subject: string
+  readonly payload: Uint8Array
+  readonly replyTo: string | undefined
+  readonly onNoResponders: (() => void) | undefined
+}
 
 /** Whoever sits at the network: one life of a process. */
 export interface Station {
@@ -155,8 +163,8 @@ export class SimulatedNetwork {
   }
 
   /** Carries a message. The caller has checked subject and size and gives up the payload's bytes. */
-  carry(from: Station, subject: string, payload: Uint8Array, options: PublishOptions): void {
-    const message = { from: from.name, subject, payload, replyTo: options.replyTo }
+  carry(from: Station, { subject, payload, replyTo, onNoResponders }: Departure): void {
+    const message = { from: from.name, subject, payload, replyTo }
     for (const observer of this.#observers) observer(message)
     const fate = this.#judge(message)
     if (fate === 'lose' || (fate === 'pass' && this.#random.chance(this.conditions.lossProbability))) {
@@ -165,7 +173,7 @@ export class SimulatedNetwork {
     }
     const { everybody, queues } = this.#routeOf(subject)
     if (everybody.length === 0 && queues.length === 0) {
-      this.#sayNobody(from, message, options.onNoResponders)
+      this.#sayNobody(from, message, onNoResponders)
       return
     }
     for (const interest of everybody) this.#send(from, interest, message, fate)
