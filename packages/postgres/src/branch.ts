@@ -1,0 +1,179 @@
+import type { BranchNote, OpenBranch, PrepareResult } from '@verdict/participant'
+import { type ParticipantName, type Reason, reasonCodes, type TransactionId } from '@verdict/protocol'
+import pg from 'pg'
+import { type Connection, isStoreError, sqlState } from './connection.ts'
+import { makeGid } from './gid.ts'
+import { beginBranch, rowOf } from './journal.ts'
+import { reason, reasonOf, sqlStates } from './reason.ts'
+import { BranchSession, type Sql } from './session.ts'
+
+/** How long the row of a branch waits for another one of the same id: some flushes. Whoever holds it longer is prepared. */
+export const rowTimeoutMs = 100
+
+const endTimeoutMs = 30_000 // a server, or its synchronous standby, that takes longer is asked again by recovery
+
+/** What a branch asks of the resource that opened it. */
+export interface BranchHome {
+  readonly participant: ParticipantName
+  readonly lockTimeoutMs: number
+  /** Whether a branch of this id is in the list of prepared transactions. */
+  isPrepared(id: TransactionId): Promise<boolean>
+  /** Ends a session at the server while a statement runs in it. */
+  terminate(connection: Connection): Promise<void>
+  /** Takes the connection back, once. */
+  release(connection: Connection): void
+}
+
+/** A local transaction whose operations are running, and its end. */
+export class PostgresBranch implements OpenBranch<{ readonly sql: Sql }> {
+  readonly session: { readonly sql: Sql }
+  readonly #sql: BranchSession
+  readonly #connection: Connection
+  readonly #home: BranchHome
+  #open = true
+
+  /** Begins without waiting: BEGIN travels with the first statement. If it fails, that one cannot write (see `Connection`). */
+  constructor(connection: Connection, home: BranchHome) {
+    this.#connection = connection
+    this.#home = home
+    void attempt(connection.script(beginBranch(connection, home.lockTimeoutMs)))
+    this.#sql = new BranchSession(connection)
+    this.session = { sql: this.#sql }
+  }
+
+  async prepare(note: BranchNote): Promise<PrepareResult> {
+    if (!this.#open) throw new Error('broken invariant: a branch is prepared once, and not after its rollback')
+    return this.#close(async () => {
+      if (this.#connection.lost) return refused(lostBefore)
+      return (this.#sql.wrote ? undefined : await this.#endUnlessWritten()) ?? (await this.#write(note))
+    })
+  }
+
+  async rollback(): Promise<void> {
+    if (!this.#open) return
+    await this.#close(async () => {
+      if (this.#sql.running > 0) await this.#home.terminate(this.#connection)
+      else await this.#end('rollback')
+    })
+  }
+
+  /** Takes no more statements, ends the branch by `work`, and gives the connection back. */
+  async #close<T>(work: () => Promise<T>): Promise<T> {
+    this.#open = false
+    this.#sql.end()
+    const timer = setTimeout(() => this.#connection.destroy(), endTimeoutMs)
+    try {
+      return await work()
+    } finally {
+      clearTimeout(timer)
+      this.#home.release(this.#connection)
+    }
+  }
+
+  /** Ends the transaction if nothing was written in it; undefined when something was. */
+  async #endUnlessWritten(): Promise<PrepareResult | undefined> {
+    const asked = await attempt(this.#connection.query<Asked>({ name: 'verdict_asked', text: asking }))
+    if (asked instanceof Error) {
+      await this.#end('rollback')
+      return refused(reasonOf(this.#sql.failure ?? asked))
+    }
+    const [found] = asked.rows
+    if (!found) throw new Error('broken invariant: the question whether anything was written has one row')
+    if (found.intact && found.written) return undefined
+    if (!found.intact) {
+      await this.#end('rollback')
+      return refused(endedBehindOurBack)
+    }
+    // What a serializable transaction has read is only good once it committed. Any other is rolled back, which also holds back
+    // notifications that it may have queued.
+    const end = await this.#end(found.isolation === 'serializable' ? 'commit' : 'rollback')
+    return end instanceof Error ? refused(reasonOf(end)) : { kind: 'read-only' }
+  }
+
+  /** Writes the row and prepares, in one round trip: after a row that failed, PREPARE only rolls back and says so. */
+  async #write(note: BranchNote): Promise<PrepareResult> {
+    const { participant, lockTimeoutMs } = this.#home
+    const gid = makeGid(participant, { ...note, history: this.#connection.history })
+    const [row, prepared] = await Promise.all([
+      attempt(this.#connection.query(rowOf(participant, note, this.#connection, { rowTimeoutMs, lockTimeoutMs }))),
+      attempt(this.#connection.query({ text: `prepare transaction '${gid}'` })),
+    ])
+    if (!(prepared instanceof Error) && prepared.command === 'PREPARE') {
+      return { kind: row instanceof Error || this.#connection.unconfirmed ? 'busy' : 'prepared' }
+    }
+    // An error that ends the session (FATAL, PANIC) leaves open what was done before it; any other one has rolled back.
+    if (prepared instanceof Error && !(await this.#connection.settled())) return { kind: 'busy' }
+    if (row instanceof Error) return this.#afterRow(row, note.id)
+    return refused(prepared instanceof Error ? reasonOf(prepared) : endedBehindOurBack)
+  }
+
+  /** What the failure of the row means. The transaction was rolled back. */
+  async #afterRow(error: Error, id: TransactionId): Promise<PrepareResult> {
+    switch (sqlState(error)) {
+      case sqlStates.uniqueViolation:
+        return { kind: 'exists' }
+      case sqlStates.lockNotAvailable:
+      case sqlStates.deadlockDetected: // with the other opening of the id, which lives on
+        return { kind: (await this.#home.isPrepared(id)) ? 'exists' : 'busy' }
+      case sqlStates.notNullViolation:
+        return refused(
+          error instanceof pg.DatabaseError && error.column === 'xid' ? writtenElsewhere : endedBehindOurBack,
+        )
+      case sqlStates.readOnlyTransaction:
+        return refused(endedBehindOurBack)
+      case sqlStates.failedTransaction:
+        return refused(reasonOf(this.#sql.failure ?? error))
+      default:
+        this.#connection.destroy() // its state is none that we know, as after a DEALLOCATE of our statements
+        return refused(reasonOf(error))
+    }
+  }
+
+  async #end(command: 'commit' | 'rollback'): Promise<unknown> {
+    const result = await attempt(this.#connection.query({ text: command }))
+    if (result instanceof Error && !(await this.#connection.settled())) this.#connection.destroy()
+    return result
+  }
+}
+
+interface Asked {
+  readonly written: boolean
+  readonly intact: boolean
+  readonly isolation: string
+}
+
+const asking = `
+  select pg_current_xact_id_if_assigned() is not null as written,
+    current_setting('verdict.branch', true) is not distinct from current_user::text as intact,
+    current_setting('transaction_isolation') as isolation`
+
+const lostBefore = reason(
+  reasonCodes.resourceRefused,
+  'The connection to PostgreSQL was lost before the branch was prepared.',
+  true,
+)
+
+const endedBehindOurBack = reason(
+  reasonCodes.resourceRefused,
+  'A statement of the operation ended the local transaction (as COMMIT does) or left another role set (SET ROLE), so the branch cannot be prepared. End neither the transaction nor the operation in another role.',
+  false,
+)
+
+const writtenElsewhere = reason(
+  reasonCodes.resourceRefused,
+  'A statement reported changed rows, yet nothing was written in this database, as with a foreign table. Such changes cannot be prepared: give their database a participant of its own.',
+  false,
+)
+
+function refused(why: Reason): PrepareResult {
+  return { kind: 'refused', reason: why }
+}
+
+async function attempt<T>(answer: Promise<T>): Promise<T | Error> {
+  try {
+    return await answer
+  } catch (error) {
+    if (isStoreError(error)) return error
+    throw error
+  }
+}

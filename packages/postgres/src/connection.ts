@@ -1,0 +1,185 @@
+import pg from 'pg'
+import { type HistoryMark, historyMark } from './history.ts'
+
+/** Where the database is. */
+export interface ConnectionSettings {
+  readonly connectionString: string | undefined
+  readonly applicationName: string
+  /** Settings of the server for each session, by name. */
+  readonly sessionSettings: Readonly<Record<string, string>>
+}
+
+/** What a query gives, as `pg` gives it. */
+export interface QueryResult<Row> {
+  readonly rows: Row[]
+  readonly rowCount: number | null
+  /** First word of the command's tag. */
+  readonly command: string
+}
+
+/** One statement. With a name the server keeps its plan for the connection. */
+export interface Statement {
+  readonly text: string
+  readonly values?: readonly unknown[]
+  readonly name?: string
+}
+
+const connectTimeoutMs = 5_000 // a server that takes longer is as good as down, and its caller can try again
+const goodbyeTimeoutMs = 1_000 // an idle server answers at once
+const keepAliveDelayMs = 10_000 // finds a peer that vanished while the connection idled
+
+const greeting = `
+  select (select count(set_config(key, value, false)) from jsonb_each_text($1::jsonb)), system_identifier::text as system,
+    left(pg_walfile_name(pg_current_wal_lsn()), 8) as timeline, pg_backend_pid() as pid, current_user as role,
+    current_setting('synchronous_commit') as "synchronousCommit"
+  from pg_control_system()`
+
+interface Greeting {
+  readonly system: string
+  readonly timeline: string
+  readonly pid: number
+  readonly role: string
+  readonly synchronousCommit: string
+}
+
+const storeErrors = new WeakSet<object>()
+
+/** Whether the database, or the way to it, threw this. */
+export function isStoreError(error: unknown): error is Error {
+  return typeof error === 'object' && error !== null && storeErrors.has(error)
+}
+
+function noteStoreError(error: unknown): never {
+  if (typeof error === 'object' && error !== null) storeErrors.add(error)
+  throw error
+}
+
+/** The SQLSTATE of an error that the server sent; undefined for any other, as for the end of a connection. */
+export function sqlState(error: unknown): string | undefined {
+  return error instanceof pg.DatabaseError ? error.code : undefined
+}
+
+/**
+ * One session of the server. Queries are sent at once, in order, without waiting for the answers of those before (pg's pipeline),
+ * so several statements take one round trip. Each stands alone: one that fails does not keep the next from running.
+ */
+export class Connection {
+  readonly history: HistoryMark
+  /** Process id of the session at the server. */
+  readonly pid: number
+  readonly role: string
+  readonly synchronousCommit: string
+  readonly #client: pg.Client
+  #lost = false
+  #unconfirmed = false
+  #running = 0
+
+  private constructor(client: pg.Client, greeted: Greeting) {
+    this.#client = client
+    this.history = historyMark(greeted.system, greeted.timeline)
+    this.pid = greeted.pid
+    this.role = greeted.role
+    this.synchronousCommit = greeted.synchronousCommit
+    client.on('error', () => {
+      this.#lost = true
+    })
+    client.on('notice', ({ routine }) => {
+      // Somebody cancelled the wait for a synchronous standby: the statement succeeds though only this server has it.
+      if (routine === 'SyncRepWaitForLSN') this.#unconfirmed = true
+    })
+  }
+
+  /** Connects, and reads the history of the server that was met. A standby is refused: it has none yet. */
+  static async open({ connectionString, applicationName, sessionSettings }: ConnectionSettings): Promise<Connection> {
+    const client = new pg.Client({
+      ...(connectionString === undefined ? {} : { connectionString }),
+      fallback_application_name: applicationName,
+      keepAlive: true,
+      keepAliveInitialDelayMillis: keepAliveDelayMs,
+      pipeline: true,
+    })
+    client.on('error', () => undefined) // without a listener the end of the server would end this process
+    const timer = setTimeout(() => client.connection.stream.destroy(), connectTimeoutMs)
+    try {
+      await client.connect()
+      const { rows } = await client.query<Greeting>(greeting, [JSON.stringify(sessionSettings)])
+      const [greeted] = rows
+      if (!greeted) throw new Error('broken invariant: the greeting has one row')
+      return new Connection(client, greeted)
+    } catch (error) {
+      client.connection.stream.destroy()
+      return noteStoreError(error)
+    } finally {
+      clearTimeout(timer)
+    }
+  }
+
+  /** Whether the session has ended. */
+  get lost(): boolean {
+    return this.#lost
+  }
+
+  /** Whether a commit or prepare of this session may be missing on the synchronous standby. */
+  get unconfirmed(): boolean {
+    return this.#unconfirmed
+  }
+
+  /** Whether the session is there and outside of any transaction. Only asked when nothing is running. */
+  get idle(): boolean {
+    return !this.#lost && this.#running === 0 && this.#client.getTransactionStatus() === 'I'
+  }
+
+  /** Statements without an answer. */
+  get running(): number {
+    return this.#running
+  }
+
+  /** Sends one statement. Errors are those of `pg`, and `isStoreError` knows them. */
+  async query<Row extends object>(statement: Statement): Promise<QueryResult<Row>> {
+    const { text, name, values } = statement
+    const config = { text, ...(name === undefined ? {} : { name }), ...(values ? { values: [...values] } : {}) }
+    // One statement a message, also without values: no second one hides behind a semicolon.
+    return this.#counted(this.#client.query<Row>({ ...config, queryMode: 'extended' } as pg.QueryConfig))
+  }
+
+  /** Sends several statements of ours as one message; the first that fails keeps the rest from running. */
+  async script(text: string): Promise<void> {
+    await this.#counted(this.#client.query(text))
+  }
+
+  /** Waits until the server has answered everything, an error before included; false when the session ended instead. */
+  async settled(): Promise<boolean> {
+    try {
+      await this.#counted(this.#client.query('')) // an empty query is answered, and does nothing
+      return true
+    } catch {
+      return false
+    }
+  }
+
+  /** Ends the session at once. Statements that run fail; the server may still complete what it has read. */
+  destroy(): void {
+    this.#lost = true
+    this.#client.connection.stream.destroy()
+  }
+
+  /** Ends the session; politely when nothing runs in it. */
+  async end(): Promise<void> {
+    if (!this.idle) return this.destroy()
+    this.#lost = true
+    const timer = setTimeout(() => this.#client.connection.stream.destroy(), goodbyeTimeoutMs)
+    await this.#client.end()
+    clearTimeout(timer)
+  }
+
+  async #counted<T>(answer: Promise<T>): Promise<T> {
+    this.#running += 1
+    try {
+      return await answer
+    } catch (error) {
+      return noteStoreError(error)
+    } finally {
+      this.#running -= 1
+    }
+  }
+}

@@ -1,0 +1,93 @@
+import type { BranchKey } from '@verdict/participant'
+import type { Digest, Outcome, ParticipantName, TransactionId } from '@verdict/protocol'
+import { type Connection, isStoreError, sqlState } from './connection.ts'
+import { type Gid, makeGid } from './gid.ts'
+import { tombstoneOf } from './journal.ts'
+import { findPrepared, lookUp } from './look.ts'
+import { sqlStates } from './reason.ts'
+
+export type Finish = 'done' | 'absent' | 'busy'
+export type Ending = Outcome | 'discarded'
+
+/** Ends a prepared branch (rule R14): one round trip to commit it. */
+export async function finish(
+  connection: Connection,
+  participant: ParticipantName,
+  key: BranchKey,
+  ending: Ending,
+): Promise<Finish> {
+  const gid = makeGid(participant, { ...key, history: connection.history })
+  const ended = await endPrepared(connection, gid, ending)
+  if (ended === 'absent') return finishOther(connection, participant, key, ending)
+  return ended === 'done' ? bury(connection, participant, key, ending) : ended
+}
+
+/** The branch is not there under this server's history: under an older one, or ended already, or lost. */
+async function finishOther(
+  connection: Connection,
+  participant: ParticipantName,
+  key: BranchKey,
+  ending: Ending,
+): Promise<Finish> {
+  const found = await findPrepared(connection, participant, key.id)
+  if (found && found.digest === key.digest && found.token === key.token) {
+    // Prepared this moment, or before a failover. Then only a real outcome may end it (rule R13).
+    if (found.history === connection.history || ending === 'discarded') return 'busy'
+    const ended = await endPrepared(connection, makeGid(participant, found), ending)
+    return ended === 'done' ? bury(connection, participant, key, ending) : 'busy'
+  }
+  const row = await lookUp(connection, participant, key.id)
+  switch (row.state) {
+    case 'committed':
+      return ending === 'committed' && row.digest === key.digest && row.token === key.token ? 'done' : 'absent'
+    case 'aborted':
+      return ending === 'aborted' ? 'done' : 'absent'
+    case 'underway':
+      return 'busy'
+    case 'prepared':
+    case 'nothing':
+      return 'absent'
+  }
+}
+
+async function endPrepared(connection: Connection, gid: Gid, ending: Ending): Promise<Finish> {
+  try {
+    await connection.query({ text: `${ending === 'committed' ? 'commit' : 'rollback'} prepared '${gid}'` })
+    return connection.unconfirmed ? 'busy' : 'done'
+  } catch (error) {
+    if (sqlState(error) === sqlStates.undefinedObject) return 'absent'
+    // 55000: another session is ending it. 0A000: it is another database's. Or the session ended, and the answer with it.
+    if (isStoreError(error)) return 'busy'
+    throw error
+  }
+}
+
+/** Leaves the row `aborted` that an abort has to leave. Another opening may come in between; whoever asks again finds it. */
+async function bury(
+  connection: Connection,
+  participant: ParticipantName,
+  key: BranchKey,
+  ending: Ending,
+): Promise<Finish> {
+  if (ending !== 'aborted') return 'done'
+  const buried = await tombstone(connection, participant, key.id, key.digest)
+  if (buried !== 'exists') return buried
+  return (await lookUp(connection, participant, key.id)).state === 'aborted' ? 'done' : 'busy'
+}
+
+/** Writes a row `aborted`, unless there is a row or a prepared branch. */
+export async function tombstone(
+  connection: Connection,
+  participant: ParticipantName,
+  id: TransactionId,
+  digest: Digest,
+): Promise<'done' | 'exists' | 'busy'> {
+  try {
+    const { rowCount } = await connection.query(tombstoneOf(participant, id, digest))
+    if (connection.unconfirmed) return 'busy'
+    return rowCount === 1 ? 'done' : 'exists'
+  } catch (error) {
+    if (sqlState(error) !== sqlStates.lockNotAvailable) throw error
+    return (await findPrepared(connection, participant, id)) ? 'exists' : 'busy'
+  }
+}

@@ -1,0 +1,138 @@
+import { type BranchNote, ResourceUnfitError, type Row } from '@verdict/participant'
+import type { Digest, ParticipantName, Payload, Token, TransactionId } from '@verdict/protocol'
+import type { Connection, Statement } from './connection.ts'
+
+// The journal: one row for each branch that was committed or buried, unique by id for ever. It is written in the branch's own
+// local transaction, so it is there exactly when the effects are.
+
+const migrations: readonly string[] = [
+  `create table verdict.branch (
+    id text collate "C" not null,
+    participant text collate "C" not null,
+    state text collate "C" not null check (state in ('committed', 'aborted')),
+    xid xid8 not null,
+    digest text collate "C" not null,
+    token text collate "C" check (token is not null or state = 'aborted'),
+    results bytea[],
+    trace jsonb,
+    written_at timestamptz not null default now(),
+    primary key (id, participant)
+  );
+  comment on table verdict.branch is 'Branches of distributed transactions that ended here. Kept by Verdict; a deleted row lets a late message run twice.'`,
+]
+
+const migrationLock = 7_236_182_004 // any number that nobody else locks; all instances start behind it, one by one
+
+/**
+ * Makes the journal, or brings it up to date. Any number of instances may do so at once.
+ * @throws ResourceUnfitError when it was made by a later release
+ */
+export async function migrate(connection: Connection): Promise<void> {
+  if ((await readVersion(connection)) === migrations.length) return // then no right to create anything is needed
+  await connection.script(`begin read write; select pg_advisory_xact_lock(${migrationLock})`)
+  const version = await readVersion(connection)
+  if (version > migrations.length) {
+    await connection.script('rollback')
+    throw new ResourceUnfitError(
+      `The tables of Verdict in this database are of version ${version}, this release knows versions up to ${migrations.length}. Start the release that made them, or a later one.`,
+    )
+  }
+  await connection.script(
+    [
+      'create schema if not exists verdict',
+      'create table if not exists verdict.version (version integer not null)',
+      ...migrations.slice(version),
+      'delete from verdict.version',
+      `insert into verdict.version values (${migrations.length})`,
+      'commit',
+    ].join(';\n'),
+  )
+}
+
+async function readVersion(connection: Connection): Promise<number> {
+  const made = await connection.query<{ made: boolean }>({
+    text: `select to_regclass('verdict.version') is not null as made`,
+  })
+  if (made.rows[0]?.made !== true) return 0
+  const { rows } = await connection.query<{ version: number }>({ text: 'select version from verdict.version' })
+  return rows[0]?.version ?? 0
+}
+
+/**
+ * How a branch's local transaction begins: with a mark that no other transaction has, so that the row finds out when the
+ * operation ended it, or changed the role, without our seeing it.
+ */
+export function beginBranch({ role }: Connection, lockTimeoutMs: number): string {
+  const mark = `'${role.replaceAll("'", "''")}'`
+  return `begin read write; set local lock_timeout = ${lockTimeoutMs}; set local verdict.branch = ${mark}`
+}
+
+// A row waits for another one of its id only shortly, while deferred constraints, which come after it, wait as long as any
+// statement: hence a lock time-out before (`where`) and one after (`returning`). NOT NULL turns two findings into a failure that
+// keeps PREPARE, sent right behind, from succeeding: no mark (`state`), and nothing written (`xid`).
+const insertRow = `
+  insert into verdict.branch (participant, id, digest, token, results, trace, state, xid)
+  select $1::text, $2::text, $3::text, $4::text, $5::bytea[], $6::jsonb,
+    case when current_setting('verdict.branch', true) = current_user then 'committed' end, pg_current_xact_id_if_assigned()
+  where set_config('lock_timeout', $7, true) is not null and set_config('synchronous_commit', $8, true) is not null
+  returning set_config('lock_timeout', $9, true)`
+
+export interface RowWaits {
+  /** For another row of the same id. */
+  readonly rowTimeoutMs: number
+  /** For everything else. */
+  readonly lockTimeoutMs: number
+}
+
+/** Writes the row of a branch, as its last statement. */
+export function rowOf(
+  participant: ParticipantName,
+  note: BranchNote,
+  { synchronousCommit }: Connection,
+  waits: RowWaits,
+): Statement {
+  const { id, digest, token, results, trace } = note
+  const what = [
+    id,
+    digest,
+    token,
+    results?.map((value) => Buffer.from(value)) ?? null,
+    trace ? JSON.stringify(trace) : null,
+  ]
+  const how = [`${waits.rowTimeoutMs}ms`, synchronousCommit, `${waits.lockTimeoutMs}ms`]
+  return { name: 'verdict_row', text: insertRow, values: [participant, ...what, ...how] }
+}
+
+/** Writes a row `aborted`, unless there is one. */
+export function tombstoneOf(participant: ParticipantName, id: TransactionId, digest: Digest): Statement {
+  return {
+    name: 'verdict_tombstone',
+    text: `insert into verdict.branch (participant, id, digest, state, xid)
+      values ($1, $2, $3, 'aborted', pg_current_xact_id()) on conflict do nothing`,
+    values: [participant, id, digest],
+  }
+}
+
+export interface JournalRow {
+  readonly state: 'committed' | 'aborted'
+  readonly digest: Digest
+  readonly token: Token | null
+  readonly results: readonly Buffer[] | null
+}
+
+export function selectRow(participant: ParticipantName, id: TransactionId): Statement {
+  return {
+    name: 'verdict_look',
+    text: 'select state, digest, token, results from verdict.branch where participant = $1 and id = $2',
+    values: [participant, id],
+  }
+}
+
+/** The row as the contract has it. */
+export function endedRow({ state, digest, token, results }: JournalRow): Row {
+  if (state === 'aborted') return { state }
+  if (token === null) throw new Error('broken invariant: a committed row has a token')
+  // A Buffer may be a view of a larger one; a payload is plain bytes.
+  const payloads = results?.map((value) => new Uint8Array(value) as Payload)
+  return { state, digest, token, ...(payloads ? { results: payloads } : {}) }
+}

@@ -1,0 +1,209 @@
+import {
+  type BranchKey,
+  type HeldRow,
+  type OpenBranch,
+  type OpenOptions,
+  type Resource,
+  type ResourceContext,
+  type ResourceFacts,
+  ResourceRefusal,
+  ResourceUnfitError,
+  type Row,
+} from '@verdict/participant'
+import {
+  type Digest,
+  type Durability,
+  type ParticipantName,
+  type Reason,
+  reasonCodes,
+  type TransactionId,
+} from '@verdict/protocol'
+import { PostgresBranch, rowTimeoutMs } from './branch.ts'
+import { capacityOf, finishConnections, lookConnections } from './capacity.ts'
+import { Connection, isStoreError, sqlState } from './connection.ts'
+import { durabilityOf, readSettings, type ServerSettings, unfit } from './durability.ts'
+import { type Ending, type Finish, finish, tombstone } from './finish.ts'
+import { migrate } from './journal.ts'
+import { findPrepared, listInDoubt, lookUp } from './look.ts'
+import { Pool } from './pool.ts'
+import { explain, reason, reasonOf, sqlStates } from './reason.ts'
+import type { Sql } from './session.ts'
+
+export interface PostgresOptions {
+  /**
+   * Where the database is, as `postgres://user:password@host:port/database`; what it leaves out comes from the variables of libpq
+   * (`PGHOST`, …). Straight to the server: a pooler that changes sessions between transactions breaks the branch.
+   */
+  readonly connectionString?: string | undefined
+  /**
+   * Branches that one instance may have open or prepared at a time; an open one takes a connection. Default 64, or what the
+   * server has room for.
+   */
+  readonly capacity?: number
+  /** `weak` allows a server whose settings may lose a vote in a power cut or failover; every vote then says so. Default `full`. */
+  readonly durability?: Durability
+}
+
+/** What an operation works with. */
+export interface PostgresSession {
+  readonly sql: Sql
+}
+
+/** A PostgreSQL database, 14 or later, as the resource of a participant. It needs `max_prepared_transactions` above 0. */
+export function postgres(options: PostgresOptions = {}): Resource<PostgresSession> {
+  return new PostgresResource(options)
+}
+
+const controlTimeoutMs = 10_000 // for ending, looking and burying: all of them are tried again
+
+// Outside of `begin read write` nothing can be written: when a BEGIN fails, or an operation ends its transaction, a statement that
+// follows cannot commit by itself behind the protocol's back.
+const branchSettings = { default_transaction_read_only: 'on' }
+
+// A look has to see what was committed before it, whatever the role's default is; a tombstone waits for a row only shortly.
+const phaseTwoSettings = {
+  default_transaction_read_only: 'off',
+  default_transaction_isolation: 'read committed',
+  lock_timeout: `${rowTimeoutMs}ms`,
+}
+
+interface Running {
+  readonly participant: ParticipantName
+  readonly capacity: number
+  readonly branches: Pool
+  readonly finishing: Pool
+  readonly looking: Pool
+}
+
+class PostgresResource implements Resource<PostgresSession> {
+  readonly #options: PostgresOptions
+  #running: Running | undefined
+
+  constructor(options: PostgresOptions) {
+    this.#options = options
+  }
+
+  async start({ participant }: ResourceContext): Promise<ResourceFacts> {
+    const { capacity: configured, durability: allowed = 'full', connectionString } = this.#options
+    const applicationName = `verdict ${participant}`
+    const phaseTwo = { connectionString, applicationName, sessionSettings: phaseTwoSettings }
+    const settings = await prepareServer(await connect(phaseTwo), participant)
+    const durability = durabilityOf(settings, allowed)
+    const capacity = capacityOf(settings, configured)
+    const branches = new Pool({ connectionString, applicationName, sessionSettings: branchSettings }, capacity)
+    const finishing = new Pool(phaseTwo, finishConnections)
+    const looking = new Pool(phaseTwo, lookConnections)
+    this.#running = { participant, capacity, branches, finishing, looking }
+    return { durability, capacity }
+  }
+
+  async open({ lockTimeoutMs }: OpenOptions): Promise<OpenBranch<PostgresSession>> {
+    const { participant, branches, looking, capacity } = this.#started()
+    if (!branches.hasRoom) throw new ResourceRefusal(full(capacity))
+    const connection = await branches.acquire().catch((cause: unknown) => {
+      throw isStoreError(cause) ? new ResourceRefusal(reasonOf(cause), { cause }) : cause
+    })
+    return new PostgresBranch(connection, {
+      participant,
+      lockTimeoutMs: Math.max(1, Math.ceil(lockTimeoutMs)), // 0 would wait for ever
+      isPrepared: (id) =>
+        looking.use(controlTimeoutMs, (looker) => isPrepared(looker, participant, id)).catch(() => false),
+      terminate: (victim) =>
+        looking.use(controlTimeoutMs, (looker) => terminate(looker, victim)).catch(() => undefined),
+      release: (leased) => branches.release(leased),
+    })
+  }
+
+  async finish(key: BranchKey, ending: Ending): Promise<Finish> {
+    const { participant, finishing } = this.#started()
+    const work = (connection: Connection): Promise<Finish> => finish(connection, participant, key, ending)
+    return busyUnlessHeard(finishing.use(controlTimeoutMs, work))
+  }
+
+  async look(id: TransactionId): Promise<Row> {
+    const { participant, looking } = this.#started()
+    return looking.use(controlTimeoutMs, (connection) => lookUp(connection, participant, id))
+  }
+
+  async inDoubt(minAgeMs: number, limit: number): Promise<readonly HeldRow[]> {
+    const { participant, looking } = this.#started()
+    return looking.use(controlTimeoutMs, (connection) => listInDoubt(connection, participant, { minAgeMs, limit }))
+  }
+
+  async tombstone(id: TransactionId, digest: Digest): Promise<'done' | 'exists' | 'busy'> {
+    const { participant, looking } = this.#started()
+    return busyUnlessHeard(
+      looking.use(controlTimeoutMs, (connection) => tombstone(connection, participant, id, digest)),
+    )
+  }
+
+  explain(error: unknown): Reason | undefined {
+    return explain(error)
+  }
+
+  async stop(): Promise<void> {
+    if (!this.#running) return
+    const { branches, finishing, looking } = this.#running
+    await Promise.all([branches.stop(), finishing.stop(), looking.stop()])
+  }
+
+  #started(): Running {
+    if (!this.#running) throw new Error('broken invariant: a resource is started before it is used')
+    return this.#running
+  }
+}
+
+async function connect(settings: Parameters<typeof Connection.open>[0]): Promise<Connection> {
+  try {
+    return await Connection.open(settings)
+  } catch (error) {
+    if (sqlState(error) === sqlStates.recoveryInProgress) {
+      throw unfit(
+        'It is a standby (in recovery), expected the primary. Connect to the primary, or promote this one.',
+        error,
+      )
+    }
+    throw unfit(
+      `It could not be reached: ${error instanceof Error ? error.message : String(error)}. Check that it runs and that connectionString names it.`,
+      error,
+    )
+  }
+}
+
+async function prepareServer(connection: Connection, participant: ParticipantName): Promise<ServerSettings> {
+  try {
+    await migrate(connection)
+    return await readSettings(connection, participant)
+  } catch (error) {
+    if (error instanceof ResourceUnfitError || !isStoreError(error)) throw error
+    if (sqlState(error) !== sqlStates.insufficientPrivilege) throw unfit(`${error.message}.`, error)
+    throw unfit(
+      `The role ${connection.role} may not make or use the schema verdict (${error.message}). Run CREATE SCHEMA verdict AUTHORIZATION ${connection.role} as an administrator.`,
+      error,
+    )
+  } finally {
+    await connection.end()
+  }
+}
+
+async function isPrepared(connection: Connection, participant: ParticipantName, id: TransactionId): Promise<boolean> {
+  return (await findPrepared(connection, participant, id)) !== undefined
+}
+
+/** Ends the session of an open branch at the server: a closed socket alone is not noticed while a statement runs. */
+async function terminate(connection: Connection, victim: Connection): Promise<void> {
+  await connection.query({ text: 'select pg_terminate_backend($1)', values: [victim.pid] })
+}
+
+async function busyUnlessHeard<T>(answer: Promise<T>): Promise<T | 'busy'> {
+  try {
+    return await answer
+  } catch (error) {
+    if (isStoreError(error)) return 'busy'
+    throw error
+  }
+}
+
+function full(capacity: number): Reason {
+  return reason(reasonCodes.overloaded, `All ${capacity} branches of this instance are open.`, true)
+}
