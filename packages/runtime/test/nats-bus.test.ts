@@ -1,3 +1,5 @@
+import { execFile } from 'node:child_process'
+import { promisify } from 'node:util'
 import { connect, headers, type NatsConnection } from '@nats-io/transport-node'
 import { connectNats, type NatsBus, type NatsStatus } from '@verdict/runtime'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
@@ -187,6 +189,17 @@ test('outgoing messages are dropped and counted when more wait than the server t
     bus.publish('a', payload)
     return bus.counters.shedOutgoing > shedOutgoing + 100_000 || bus.counters.shedOutgoing === shedOutgoing
   })
+})
+
+test('a handler that throws stops the process: nothing goes on with a broken invariant', async () => {
+  const program = `
+    import { connectNats } from '@verdict/runtime'
+    const bus = await connectNats({ servers: '${server.url}', name: 'alice' })
+    bus.subscribe('a', () => { throw new Error('broken invariant') })
+    bus.publish('a', new Uint8Array(1))`
+  const args = ['--conditions=@verdict/source', '--input-type=module', '--eval', program]
+  const run = promisify(execFile)(process.execPath, args, { cwd: import.meta.dirname })
+  await expect(run).rejects.toMatchObject({ code: 1, stderr: expect.stringContaining('Error: broken invariant') })
 })
 
 describe.skipIf(process.env['NATS_URL'])('when the server goes away', () => {

@@ -72,7 +72,7 @@ export class SimulatedClock implements Clock {
 
   #fire(timer: PendingTimer): void {
     this.#pending.delete(timer)
-    this.#trace.record(this.#timeline.nowMs, 'timer', this.#owner.name, '')
+    this.#trace.record({ atMs: this.#timeline.nowMs, kind: 'timer', from: this.#owner.name, text: '' })
     // Rounding may bring us here a hair too early; a role that compares must see that its time has come.
     if (this.nowMs() < timer.dueMs) {
       this.#localMs = timer.dueMs

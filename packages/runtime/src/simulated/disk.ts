@@ -110,7 +110,12 @@ export class SimulatedDisk {
       if (this.#underWay !== batches) return // a crash came first
       this.#underWay = []
       for (const { changes } of batches) this.#apply(changes)
-      this.#trace.record(this.#timeline.nowMs, 'flush', this.name, `${batches.length} commits`)
+      this.#trace.record({
+        atMs: this.#timeline.nowMs,
+        kind: 'flush',
+        from: this.name,
+        text: `${batches.length} commits`,
+      })
       for (const { life, resolve } of batches) this.#timeline.plan(0, life, resolve)
       this.#flush()
     })

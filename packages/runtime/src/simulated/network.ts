@@ -102,7 +102,7 @@ export class SimulatedNetwork {
   /** Changes how the network behaves from now on; messages under way are not touched. */
   set(conditions: Partial<NetworkConditions>): void {
     Object.assign(this.conditions, conditions)
-    this.#trace.record(this.#timeline.nowMs, 'network', 'network', JSON.stringify(conditions))
+    this.#record('network', JSON.stringify(conditions))
   }
 
   /** Calls `observer` with each message that leaves, before anything happens to it. It may crash processes. */
@@ -122,7 +122,7 @@ export class SimulatedNetwork {
   /** Messages from one process to the other are lost from now on. The other way is not touched. */
   cutOneWay(from: string, to: string): void {
     this.#cuts.add(wire(from, to))
-    this.#trace.record(this.#timeline.nowMs, 'network', from, 'cut one way', to)
+    this.#record(from, 'cut one way', to)
   }
 
   /** Parts the named processes: nothing passes from one side to the other. Processes not named keep all their wires. */
@@ -133,14 +133,14 @@ export class SimulatedNetwork {
         this.#cuts.add(wire(one, other)).add(wire(other, one))
       }
     }
-    this.#trace.record(this.#timeline.nowMs, 'network', side.join(' '), 'partition', otherSide.join(' '))
+    this.#record(side.join(' '), 'partition', otherSide.join(' '))
   }
 
   /** Mends all wires, or those between two processes. */
   heal(one?: string, other?: string): void {
     if (one === undefined || other === undefined) this.#cuts.clear()
     else for (const cut of [wire(one, other), wire(other, one)]) this.#cuts.delete(cut)
-    this.#trace.record(this.#timeline.nowMs, 'network', one ?? 'all', 'heal', other)
+    this.#record(one ?? 'all', 'heal', other)
   }
 
   subscribe(
@@ -168,7 +168,7 @@ export class SimulatedNetwork {
     for (const observer of this.#observers) observer(message)
     const fate = this.#judge(message)
     if (fate === 'lose' || (fate === 'pass' && this.#random.chance(this.conditions.lossProbability))) {
-      this.#trace.record(this.#timeline.nowMs, 'lose', from.name, subject, undefined, payload)
+      this.#trace.record({ atMs: this.#timeline.nowMs, kind: 'lose', from: from.name, text: subject, payload })
       return
     }
     const { everybody, queues } = this.#routeOf(subject)
@@ -196,7 +196,8 @@ export class SimulatedNetwork {
   #send(from: Station, interest: Interest, message: DepartingMessage, fate: Fate): void {
     const to = interest.station.name
     if (this.#cuts.size > 0 && this.#cuts.has(wire(from.name, to))) {
-      this.#trace.record(this.#timeline.nowMs, 'lose', from.name, message.subject, to, message.payload)
+      const { subject: text, payload } = message
+      this.#trace.record({ atMs: this.#timeline.nowMs, kind: 'lose', from: from.name, to, text, payload })
       return
     }
     const delayMs = typeof fate === 'object' ? fate.delayMs : this.#orderedDelayMs(from.name, to)
@@ -224,15 +225,23 @@ export class SimulatedNetwork {
     const { from, subject, payload, replyTo } = message
     this.#timeline.plan(delayMs, station.life, () => {
       if (!interest.active) return
-      this.#trace.record(this.#timeline.nowMs, 'deliver', from, subject, station.name, payload, sentMs)
+      this.#trace.record({
+        atMs: this.#timeline.nowMs,
+        kind: 'deliver',
+        from,
+        to: station.name,
+        text: subject,
+        payload,
+        sentMs,
+      })
       // Each receiver has bytes of its own: what one does to them is not seen by others.
       handler({ subject, payload: payload.slice(), replyTo })
     })
   }
 
   #sayNobody(from: Station, message: DepartingMessage, onNoResponders: (() => void) | undefined): void {
-    const { nowMs } = this.#timeline
-    this.#trace.record(nowMs, 'nobody', from.name, message.subject, undefined, message.payload)
+    const { subject: text, payload } = message
+    this.#trace.record({ atMs: this.#timeline.nowMs, kind: 'nobody', from: from.name, text, payload })
     if (onNoResponders === undefined || this.#random.chance(this.conditions.lossProbability)) return
     this.#timeline.plan(this.drawDelayMs(), from.life, onNoResponders)
   }
@@ -250,6 +259,10 @@ export class SimulatedNetwork {
     if (this.#routes.size >= maxRoutes) this.#routes.clear()
     this.#routes.set(subject, route)
     return route
+  }
+
+  #record(from: string, text: string, to?: string): void {
+    this.#trace.record({ atMs: this.#timeline.nowMs, kind: 'network', from, text, to })
   }
 
   #forget(gone: readonly Interest[]): void {

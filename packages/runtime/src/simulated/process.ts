@@ -160,6 +160,6 @@ export class SimulatedProcess {
   }
 
   #record(kind: TraceKind, text = ''): void {
-    this.#around.trace.record(this.#around.timeline.nowMs, kind, this.name, text)
+    this.#around.trace.record({ atMs: this.#around.timeline.nowMs, kind, from: this.name, text })
   }
 }

@@ -99,7 +99,7 @@ export class Simulation {
 
   /** Writes a line of the test's own, or of an adapter's, into the trace. */
   note(who: string, text: string): void {
-    this.trace.record(this.nowMs, 'note', who, text)
+    this.trace.record({ atMs: this.nowMs, kind: 'note', from: who, text })
   }
 
   /** Calls `check` after each event, when all promises have settled. What it throws ends the run. */

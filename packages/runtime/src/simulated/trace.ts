@@ -20,12 +20,12 @@ export interface TraceEntry {
   /** Process that acts. */
   readonly from: string
   /** Process that receives, for messages. */
-  readonly to: string | undefined
+  readonly to?: string | undefined
   /** Subject of a message, or what happened in words. */
   readonly text: string
-  readonly payload: Uint8Array | undefined
+  readonly payload?: Uint8Array
   /** When a message left. */
-  readonly sentMs: number | undefined
+  readonly sentMs?: number
 }
 
 export interface TraceOptions {
@@ -68,15 +68,8 @@ export class Trace {
     return [this.#high, this.#low].map((word) => (word >>> 0).toString(16).padStart(8, '0')).join('')
   }
 
-  record(
-    atMs: number,
-    kind: TraceKind,
-    from: string,
-    text: string,
-    to?: string,
-    payload?: Uint8Array,
-    sentMs?: number,
-  ): void {
+  record(entry: TraceEntry): void {
+    const { atMs, kind, from, to, text, payload } = entry
     this.#float[0] = atMs
     this.#mix(this.#words[0] as number)
     this.#mix(this.#words[1] as number)
@@ -85,7 +78,6 @@ export class Trace {
     this.#mix(this.#hashOf(text))
     if (to !== undefined) this.#mix(this.#hashOf(to))
     if (payload !== undefined) this.#mixBytes(payload)
-    const entry = { atMs, kind, from, to, text, payload, sentMs }
     this.#count++
     this.#entries[this.#next] = entry
     this.#next = (this.#next + 1) % this.#keep
