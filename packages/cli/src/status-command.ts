@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises'
+import { readFileSync } from 'node:fs'
 import { groupIdOf, parseManifest } from '@verdict/coordinator'
 import { groupName } from '@verdict/protocol'
 import type { Command } from 'commander'
@@ -23,7 +23,7 @@ export function addStatusCommand(program: Command, context: CommandContext): voi
     .action(async (options: StatusOptions) => {
       const timeoutMs = options.timeout * 1000
       const name = groupName(options.group)
-      const known = options.manifest === undefined ? undefined : await readManifest(options.manifest)
+      const known = options.manifest === undefined ? undefined : knownGroup(options.manifest)
       const status = await context.withAsker(options, async (asker) =>
         groupStatus(asker, known ?? (await findGroup(asker, name, timeoutMs)), timeoutMs),
       )
@@ -37,10 +37,15 @@ export function addStatusCommand(program: Command, context: CommandContext): voi
     })
 }
 
-async function readManifest(file: string): Promise<KnownGroup> {
-  const text = await readFile(file, 'utf8').catch((cause: unknown) => {
-    throw new CommandError('usage', `The manifest ${file} cannot be read: ${String(cause)}.`, { cause })
-  })
-  const manifest = parseManifest(text)
+function knownGroup(file: string): KnownGroup {
+  const manifest = parseManifest(readText(file))
   return { group: groupIdOf(manifest), replicas: manifest.replicas }
+}
+
+function readText(file: string): string {
+  try {
+    return readFileSync(file, 'utf8')
+  } catch (cause) {
+    throw new CommandError('usage', `The manifest ${file} cannot be read: ${String(cause)}.`, { cause })
+  }
 }

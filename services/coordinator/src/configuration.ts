@@ -1,6 +1,11 @@
 import { readFileSync } from 'node:fs'
 import { z } from 'zod'
 
+/** A port: a number in the file, digits in the environment. An empty text is a mistake, not port 0. */
+const port = z
+  .union([z.number(), z.string().regex(/^\d+$/).transform(Number)], { error: 'expected a number' })
+  .pipe(z.int().min(0).max(65_535))
+
 /** What a replica's process needs to know. Each key has a name in the environment and one in the configuration file. */
 const schema = z.strictObject({
   /** Which replica of the group this process is. */
@@ -18,7 +23,7 @@ const schema = z.strictObject({
     .default('verdict'),
   httpHost: z.string().min(1).default('127.0.0.1'),
   /** Port of the health endpoints; 0 lets the system choose, and the log says which. */
-  httpPort: z.coerce.number().int().min(0).max(65_535).default(8081),
+  httpPort: port.default(8081),
   logLevel: z.enum(['debug', 'info', 'warn', 'error', 'silent']).default('info'),
 })
 
@@ -70,17 +75,17 @@ function refuseUnknownNames(environment: Readonly<Record<string, string | undefi
   throw new ConfigurationError(`${unknown.join(', ')}: no such setting. Expected one of ${[...known].join(', ')}.`)
 }
 
-function readFile(path: string): Record<string, unknown> {
+function readFile(path: string): object {
+  const refuse = (found: string, cause?: unknown): ConfigurationError =>
+    new ConfigurationError(`${fileName}=${path}: expected a readable file with one JSON object. ${found}`, { cause })
+  let value: unknown
   try {
-    return z.record(z.string(), z.unknown()).parse(JSON.parse(readFileSync(path, 'utf8')))
+    value = JSON.parse(readFileSync(path, 'utf8'))
   } catch (cause) {
-    throw new ConfigurationError(
-      `${fileName}=${path}: expected a readable file with one JSON object. ${String(cause)}`,
-      {
-        cause,
-      },
-    )
+    throw refuse(cause instanceof Error ? cause.message : String(cause), cause)
   }
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw refuse('It holds another value.')
+  return value
 }
 
 function origin(key: PropertyKey | undefined, overrides: object, file: string | undefined): string {

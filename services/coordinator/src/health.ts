@@ -4,52 +4,77 @@ import type { Coordinator } from '@verdict/coordinator'
 /** Entries that may be committed and not applied yet while a replica still counts as ready. */
 const maxApplyLag = 10_000
 
+/** What the endpoints tell about. */
+export interface Subject {
+  readonly phase: 'starting' | 'serving' | 'stopping'
+  /** Absent until it has started. */
+  readonly coordinator?: Pick<Coordinator, 'status'>
+}
+
 interface Check {
   readonly name: string
   readonly ok: boolean
   readonly found: string
 }
 
-/**
- * The health endpoints. `/livez` asks "restart me?": it answers as long as the process does, and never depends on a leader, since
- * a restart would not bring one. `/readyz` asks "does it take part?": it knows a leader and has applied nearly all that is
- * committed. `?verbose` lists the checks. `/status` tells as JSON what the replica knows.
- */
-export function serveHealth(coordinator: Coordinator): Server {
+interface Answer {
+  readonly code: number
+  readonly type: 'text/plain' | 'application/json'
+  readonly body: string
+}
+
+/** Serves the health endpoints; `observe` gives the process as it is at the moment. */
+export function serveHealth(observe: () => Subject): Server {
   return createServer((request, response) => {
-    const url = new URL(request.url ?? '/', 'http://localhost')
-    if (request.method === 'GET' && url.pathname === '/status') {
-      response.writeHead(200, { 'content-type': 'application/json' }).end(`${JSON.stringify(coordinator.status())}\n`)
-      return
-    }
-    const checks = url.pathname === '/livez' ? alive() : url.pathname === '/readyz' ? ready(coordinator) : undefined
-    if (request.method !== 'GET' || checks === undefined) {
-      response.writeHead(404, { 'content-type': 'text/plain' }).end('Expected GET /livez, /readyz or /status.\n')
-      return
-    }
-    const ok = checks.every((check) => check.ok)
-    const lines = checks.map((check) => `${check.ok ? 'ok' : 'failed'} ${check.name}: ${check.found}\n`)
-    const body = url.searchParams.has('verbose') || !ok ? lines.join('') : 'ok\n'
-    response.writeHead(ok ? 200 : 503, { 'content-type': 'text/plain' }).end(body)
+    const { code, type, body } = answer(request.method, request.url ?? '', observe())
+    response.writeHead(code, { 'content-type': type, 'content-length': Buffer.byteLength(body) }).end(body)
   })
 }
 
-function alive(): Check[] {
-  return [{ name: 'process', ok: true, found: `up for ${Math.round(process.uptime())} s` }]
+/**
+ * `/livez` asks "restart me?": it is answered as long as the process runs, and never depends on a leader, since a restart would
+ * not bring one. `/readyz` asks "does it take part?": it knows a leader and has applied nearly all that is committed.
+ * `?verbose` lists the checks. `/status` tells as JSON what the replica knows.
+ */
+export function answer(method: string | undefined, url: string, subject: Subject): Answer {
+  const [path, query] = url.split('?', 2)
+  if (method !== 'GET') return { code: 405, type: 'text/plain', body: 'Expected GET.\n' }
+  const verbose = new URLSearchParams(query).has('verbose')
+  switch (path) {
+    case '/livez':
+      return judge([{ name: 'process', ok: true, found: subject.phase }], verbose)
+    case '/readyz':
+      return judge(readiness(subject), verbose)
+    case '/status':
+      return status(subject)
+    default:
+      return { code: 404, type: 'text/plain', body: 'Expected /livez, /readyz or /status.\n' }
+  }
 }
 
-function ready(coordinator: Coordinator): Check[] {
+/** A failed check is always named: whoever sees the failure wants to know which. */
+function judge(checks: readonly Check[], verbose: boolean): Answer {
+  const ok = checks.every((check) => check.ok)
+  const lines = checks.map((check) => `${check.ok ? 'ok' : 'failed'} ${check.name}: ${check.found}\n`)
+  return { code: ok ? 200 : 503, type: 'text/plain', body: verbose || !ok ? lines.join('') : 'ok\n' }
+}
+
+function readiness({ phase, coordinator }: Subject): Check[] {
+  const serving: Check = { name: 'process', ok: phase === 'serving', found: phase }
+  if (coordinator === undefined) return [serving]
   const { leader, term, commitIndex, appliedIndex } = coordinator.status()
   return [
+    serving,
     {
       name: 'leader',
       ok: leader !== undefined,
-      found: leader === undefined ? 'none known' : `${leader} in term ${term}`,
+      found: leader === undefined ? `none known in term ${term}` : `${leader} in term ${term}`,
     },
-    {
-      name: 'applied',
-      ok: commitIndex - appliedIndex <= maxApplyLag,
-      found: `${appliedIndex} of ${commitIndex}`,
-    },
+    { name: 'applied', ok: commitIndex - appliedIndex <= maxApplyLag, found: `${appliedIndex} of ${commitIndex}` },
   ]
+}
+
+function status({ phase, coordinator }: Subject): Answer {
+  if (coordinator === undefined) return { code: 503, type: 'text/plain', body: `The replica is ${phase}.\n` }
+  return { code: 200, type: 'application/json', body: `${JSON.stringify(coordinator.status())}\n` }
 }

@@ -1,29 +1,28 @@
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
-import { groupIdOf, parseManifest, startCoordinator } from '@verdict/coordinator'
+import { groupIdOf, ManifestError, parseManifest, startCoordinator } from '@verdict/coordinator'
 import { openLmdbStore, type ReplicaId } from '@verdict/raft'
 import { connectNats, systemClock, systemRandom } from '@verdict/runtime'
-import { pino } from 'pino'
-import { ConfigurationError, readConfiguration } from './configuration.ts'
-import { serveHealth } from './health.ts'
-import { logEvent } from './log.ts'
+import { type Logger, pino } from 'pino'
+import { type Configuration, ConfigurationError, readConfiguration } from './configuration.ts'
+import { type Subject, serveHealth } from './health.ts'
+import { logEvent, logStatus } from './log.ts'
 
 /** How long a graceful stop may take before the process ends all the same: a stop that hangs is restarted by nobody. */
 const maxStopMs = 10_000
 
 try {
-  await run()
+  await run(readConfiguration(process.env))
 } catch (error) {
-  // One sentence for an operator, who needs no stack to mend a setting.
+  // One sentence for an operator, who needs no stack to mend a setting; a stack for a fault in the program.
   const known = error instanceof Error && 'code' in error
   process.stderr.write(`${known ? error.message : String(error instanceof Error ? error.stack : error)}\n`)
-  process.exit(error instanceof ConfigurationError ? 2 : 1)
+  process.exit(error instanceof ConfigurationError || error instanceof ManifestError ? 2 : 1)
 }
 
-async function run(): Promise<void> {
-  const settings = readConfiguration(process.env)
+async function run(settings: Configuration): Promise<void> {
   const log = pino({ name: 'coordinator', level: settings.logLevel, base: { replica: settings.replica } })
-  const manifest = parseManifest(readFileSync(settings.groupFile, 'utf8'))
+  const manifest = parseManifest(readManifest(settings.groupFile))
   const replica = settings.replica as ReplicaId
   const store = await openLmdbStore({
     path: settings.dataFolder,
@@ -31,10 +30,16 @@ async function run(): Promise<void> {
     replica,
     members: manifest.replicas,
   })
+  let subject: Subject = { phase: 'starting' }
+  const health = serveHealth(() => subject)
+  health.listen(settings.httpPort, settings.httpHost)
+  await once(health, 'listening')
+
   const bus = await connectNats({
-    servers: settings.natsUrl,
+    servers: settings.natsUrl.split(','),
     name: `verdict coordinator ${settings.replica}`,
-    onStatus: (status) => log.info({ status }, 'nats'),
+    waitOnFirstConnect: true,
+    onStatus: (status) => logStatus(log, status),
   })
   const coordinator = await startCoordinator({
     manifest,
@@ -42,28 +47,54 @@ async function run(): Promise<void> {
     store,
     world: { clock: systemClock, random: systemRandom, bus },
     namespace: settings.namespace,
-    version: '0.1.0',
+    version: ownVersion(),
     onEvent: (event) => logEvent(log, event),
   })
-  const health = serveHealth(coordinator)
-  health.listen(settings.httpPort, settings.httpHost)
-  await once(health, 'listening')
-  log.info({ group: coordinator.group, address: health.address() }, 'serving')
-
-  const stop = async (signal: string): Promise<void> => {
-    log.info({ signal }, 'stopping')
-    setTimeout(() => process.exit(1), maxStopMs).unref()
-    health.close()
+  subject = { phase: 'serving', coordinator }
+  stopOnSignal(log, async () => {
+    subject = { phase: 'stopping', coordinator }
     await coordinator.stop()
     await bus.close()
-    process.exit(0)
+  })
+  log.info({ group: coordinator.group, address: health.address() }, 'serving')
+}
+
+/** The first signal stops gracefully and within a bound, a second one at once: whoever sends it does not want to wait. */
+function stopOnSignal(log: Logger, stop: () => Promise<void>): void {
+  let stopping = false
+  const end = async (signal: NodeJS.Signals): Promise<void> => {
+    if (stopping) process.exit(1)
+    stopping = true
+    log.info({ signal }, 'stopping')
+    setTimeout(() => {
+      log.error({ maxStopMs }, 'the stop took too long')
+      process.exit(1)
+    }, maxStopMs).unref()
+    try {
+      await stop()
+      log.info('stopped')
+      process.exit(0)
+    } catch (err) {
+      log.error({ err }, 'could not stop gracefully')
+      process.exit(1)
+    }
   }
-  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
-    process.once(signal, () => {
-      stop(signal).catch((error: unknown) => {
-        log.error({ error }, 'could not stop gracefully')
-        process.exit(1)
-      })
-    })
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => void end(signal))
+}
+
+function readManifest(file: string): string {
+  try {
+    return readFileSync(file, 'utf8')
+  } catch (cause) {
+    throw new ManifestError(
+      `The group's manifest ${file} cannot be read: ${String(cause)}. Make a group with \`verdict group init\`, ` +
+        'or let VERDICT_GROUP_FILE name the manifest that it wrote.',
+      { cause },
+    )
   }
+}
+
+function ownVersion(): string {
+  const manifest = readFileSync(new URL('../package.json', import.meta.url), 'utf8')
+  return (JSON.parse(manifest) as { version: string }).version
 }
