@@ -121,13 +121,13 @@ async function startServing(
 }
 
 function checkOperations(participant: string, operations: Readonly<Record<string, AnyOperation>>): void {
-  for (const [name, { input, run }] of Object.entries(operations)) {
+  for (const [name, definition] of Object.entries(operations)) {
     const bad = (found: string): ParticipantError =>
       new ParticipantError('bad-definition', `The operation ${participant}.${name} cannot be used: ${found}.`)
     if (name.length === 0 || name.length > maxLabelLength)
       throw bad(`its name has not 1 to ${maxLabelLength} characters`)
-    if (typeof input?.['~standard']?.validate !== 'function')
+    if (typeof definition.input?.['~standard']?.validate !== 'function')
       throw bad('its input is no Standard Schema, such as one of zod')
-    if (typeof run !== 'function') throw bad('it has no function run(input, context)')
+    if (typeof definition.run !== 'function') throw bad('it has no function run(input, context)')
   }
 }

@@ -21,9 +21,9 @@ import {
 import { type Bus, PayloadTooLargeError } from '@verdict/runtime'
 import type { Ballot } from './ballot.ts'
 import type { Asker, CallOutcome } from './branch-state.ts'
+import type { Observer } from './event.ts'
 import type { Inquire } from './recovery.ts'
 import type { ResourceFacts } from './resource.ts'
-import type { Site } from './site.ts'
 
 export interface Sender {
   readonly participant: ParticipantName
@@ -36,9 +36,9 @@ export class Post {
   readonly #bus: Bus
   readonly #subjects: Subjects
   readonly #sender: Sender
-  readonly #emit: Site['emit']
+  readonly #emit: Observer
 
-  constructor(bus: Bus, subjects: Subjects, sender: Sender, emit: Site['emit']) {
+  constructor(bus: Bus, subjects: Subjects, sender: Sender, emit: Observer) {
     this.#bus = bus
     this.#subjects = subjects
     this.#sender = sender

@@ -1,0 +1,56 @@
+import {
+  type BranchList,
+  type Digest,
+  digestOf,
+  encodePayload,
+  type GroupId,
+  groupId,
+  groupName,
+  type InstanceId,
+  makeId,
+  makeIncarnation,
+  makeToken,
+  type Nonce,
+  type Operation,
+  operationsHash,
+  ownerName,
+  type Payload,
+  participantName,
+  sealList,
+  type Token,
+  type TransactionId,
+} from '@verdict/protocol'
+
+const bytes = (seed: number): Uint8Array => new Uint8Array(12).fill(seed)
+
+export const owner = ownerName('checkout')
+export const me = participantName('payments')
+export const other = participantName('orders')
+export const incarnation = makeIncarnation(bytes(1))
+export const group: GroupId = groupId(groupName('main'), incarnation)
+export const otherGroup: GroupId = groupId(groupName('main'), makeIncarnation(bytes(2)))
+
+/** The n-th transaction of `owner`. */
+export function idOf(n: number, of: typeof owner = owner): TransactionId {
+  return makeId({ group: groupName('main'), incarnation, epoch: 7 as never, owner: of, mark: 'once' }, bytes(n))
+}
+
+export const id: TransactionId = idOf(1)
+export const tokenOf = (n: number): Token => makeToken<Token>(bytes(n))
+export const nonceOf = (n: number): Nonce => makeToken<Nonce>(bytes(n))
+export const instanceOf = (n: number): InstanceId => makeToken<InstanceId>(bytes(n))
+
+/** Any digest: one for each n. */
+export const digestNumber = (n: number): Digest => digestOf(idOf(200 + n), calledList(instanceOf(1), tokenOf(1), 1))
+
+export const payloadOf = (value: unknown): Payload => encodePayload(value, 'a value')
+
+/** A list with one called branch, of `me`. */
+export function calledList(instance: InstanceId, token: Token, calls: number): BranchList {
+  return sealList([{ kind: 'called', participant: me, instance, token, calls }])
+}
+
+/** A list with one one-shot branch, of `me`. */
+export function oneShotList(operations: readonly Operation[]): BranchList {
+  return sealList([{ kind: 'oneShot', participant: me, operations: operationsHash(operations) }])
+}
