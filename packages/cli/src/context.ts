@@ -1,3 +1,4 @@
+import type { Random } from '@verdict/runtime'
 import type { withAsker } from './connection.ts'
 import type { Terminal } from './terminal.ts'
 
@@ -6,6 +7,7 @@ export interface CommandContext {
   readonly terminal: Terminal
   /** Milliseconds since the Unix epoch, to tell ages. */
   readonly wallMs: () => number
+  readonly random: Random
   readonly withAsker: typeof withAsker
 }
 

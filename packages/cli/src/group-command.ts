@@ -1,5 +1,5 @@
 import { type Manifest, ManifestError, makeManifest } from '@verdict/coordinator'
-import { systemRandom } from '@verdict/runtime'
+import type { Random } from '@verdict/runtime'
 import type { Command } from 'commander'
 import { type CommandContext, print } from './context.ts'
 import { CommandError } from './exit.ts'
@@ -25,13 +25,13 @@ export function addGroupCommand(program: Command, context: CommandContext): void
     .addOption(jsonOption())
     .addHelpText('after', '\nExample:\n  verdict group init --name main --replicas n1,n2,n3 --folder ./main')
     .action(async ({ name, replicas, folder, json }: InitOptions) => {
-      print(context, json, await initGroup(newManifest(name, replicas), folder), describeMade)
+      print(context, json, await initGroup(newManifest(name, replicas, context.random), folder), describeMade)
     })
 }
 
-function newManifest(name: string, replicas: readonly string[]): Manifest {
+function newManifest(name: string, replicas: readonly string[], random: Random): Manifest {
   try {
-    return makeManifest(name, replicas, systemRandom)
+    return makeManifest(name, replicas, random)
   } catch (cause) {
     if (cause instanceof ManifestError) throw new CommandError('usage', cause.message, { cause })
     throw cause

@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 import { readFileSync } from 'node:fs'
+import { systemRandom } from '@verdict/runtime'
 import { withAsker } from './connection.ts'
 import { runProgram } from './program.ts'
 import { processTerminal } from './terminal.ts'
@@ -9,5 +10,6 @@ const { version } = JSON.parse(readFileSync(new URL('../package.json', import.me
 process.exitCode = await runProgram(process.argv.slice(2), version, {
   terminal: processTerminal,
   wallMs: () => Date.now(),
+  random: systemRandom,
   withAsker,
 })

@@ -65,7 +65,7 @@ export class FakeGroup {
     const main = async (world: World): Promise<void> => {
       const withAsker = <T>(_: object, use: (asker: Asker) => Promise<T>): Promise<T> =>
         use(new Asker(world, namespace(), ownerName('cli')))
-      code = await runProgram(args, '1.2.3', { terminal, wallMs: () => nowMs, withAsker })
+      code = await runProgram(args, '1.2.3', { terminal, wallMs: () => nowMs, random: world.random, withAsker })
     }
     this.simulation.process('cli', main).start()
     await this.simulation.runUntil(() => code !== undefined, { withinMs: 60_000 })
