@@ -275,7 +275,9 @@ export class Leader {
       this.worked = false
       this.propose({ kind: 'advance' }).then(
         () => this.announce(),
-        () => undefined,
+        () => {
+          this.worked = true
+        },
       )
     })
   }

@@ -1,0 +1,111 @@
+import type { DecisionRecord, InstanceId, ParticipantName } from '@verdict/protocol'
+import { describe, expect, test } from 'vitest'
+import { advanceDelivery, type Delivery, type DeliveryEffect, deliveryWakeAtMs, newDelivery } from '../src/delivery.ts'
+import { calledList, decision, id, instance, otherDigest, p, q, s, token, value } from './samples.ts'
+
+const timing = { resendMs: 500, maxResendMs: 5_000 }
+const list = calledList(p, q, s)
+
+function record(
+  outcome: DecisionRecord['outcome'],
+  votes: readonly DecisionRecord['branches'][number]['vote'][],
+): DecisionRecord {
+  const made = decision(id(1), outcome, list)
+  const branches = made.branches.map((branch, place) => ({ ...branch, vote: votes[place] ?? 'unknown' }))
+  return { ...made, branches, settled: false, hazards: [] }
+}
+
+const committed = record('committed', ['prepared', 'read-only', 'prepared'])
+
+const tell = (participant: ParticipantName, at: InstanceId | undefined): DeliveryEffect => ({
+  kind: 'tell',
+  participant,
+  instance: at,
+  token: token(participant),
+})
+
+function wake(delivery: Delivery, nowMs: number): DeliveryEffect[] {
+  return advanceDelivery(delivery, { kind: 'woke' }, nowMs, timing)
+}
+
+function acknowledge(delivery: Delivery, participant: ParticipantName, over: object = {}): DeliveryEffect[] {
+  const { digest, outcome } = delivery.record
+  const event = { kind: 'acknowledged', participant, digest, applied: outcome, results: undefined, ...over } as const
+  return advanceDelivery(delivery, event, 0, timing)
+}
+
+describe('R8: who is told', () => {
+  test.each([
+    ['committed', ['prepared', 'read-only', 'prepared'], [p, s]],
+    ['aborted', ['prepared', 'refused', 'unknown'], [p, s]],
+    ['aborted', ['refused', 'refused', 'read-only'], []],
+  ] as const)('%s with the votes %o', (outcome, votes, told) => {
+    const effects = wake(newDelivery(record(outcome, votes)), 0)
+    expect(effects.map((effect) => effect.kind === 'tell' && effect.participant)).toEqual(told)
+  })
+
+  test('first the instance that voted, then any and that one in turn, with growing pauses', () => {
+    const delivery = newDelivery(committed)
+    wake(delivery, 0)
+    acknowledge(delivery, s)
+    const rounds: unknown[] = []
+    for (let round = 0; round < 5; round += 1) {
+      const atMs = deliveryWakeAtMs(delivery) ?? 0
+      rounds.push([atMs, ...wake(delivery, atMs)])
+    }
+    expect(rounds).toEqual([
+      [500, tell(p, undefined)],
+      [1_500, tell(p, instance(p))],
+      [3_500, tell(p, undefined)],
+      [7_500, tell(p, instance(p))],
+      [12_500, tell(p, undefined)],
+    ])
+  })
+
+  test('any instance is told at once whenever the one that voted does not listen', () => {
+    const delivery = newDelivery(committed)
+    const gone = { kind: 'unreachable', participant: p, instance: instance(p) } as const
+    expect(advanceDelivery(delivery, gone, 0, timing)).toEqual([])
+    wake(delivery, 0)
+    expect(advanceDelivery(delivery, gone, 0, timing)).toEqual([tell(p, undefined)])
+    expect(advanceDelivery(delivery, gone, 0, timing)).toEqual([])
+    wake(delivery, 5_000)
+    expect(advanceDelivery(delivery, gone, 5_000, timing)).toEqual([tell(p, undefined)])
+    acknowledge(delivery, p)
+    expect(advanceDelivery(delivery, gone, 5_000, timing)).toEqual([])
+  })
+})
+
+describe('acknowledgements', () => {
+  test('settle it once, when the last branch that was told has acknowledged', () => {
+    const delivery = newDelivery(committed)
+    wake(delivery, 0)
+    expect(acknowledge(delivery, p)).toEqual([])
+    expect(acknowledge(delivery, p)).toEqual([])
+    expect(acknowledge(delivery, s)).toEqual([{ kind: 'settled' }])
+    expect(acknowledge(delivery, s)).toEqual([])
+    expect(deliveryWakeAtMs(delivery)).toBeUndefined()
+    expect(wake(delivery, 99_999)).toEqual([])
+  })
+
+  test.each([
+    ['of another list', p, { digest: otherDigest(id(2)) }],
+    ['of the other outcome', p, { applied: 'aborted' }],
+    ['of a branch that only read', q, {}],
+  ] as const)('%s count nothing', (_, participant, over) => {
+    const delivery = newDelivery(committed)
+    wake(delivery, 0)
+    acknowledge(delivery, s)
+    expect(acknowledge(delivery, participant, over)).toEqual([])
+    expect(deliveryWakeAtMs(delivery)).toBe(500)
+  })
+
+  test('bring results that the vote did not, and never replace those of the vote', () => {
+    const delivery = newDelivery(committed)
+    delivery.results = [undefined, undefined, [value('vote')]]
+    wake(delivery, 0)
+    acknowledge(delivery, p, { results: [value('late')] })
+    acknowledge(delivery, s, { results: [value('other')] })
+    expect(delivery.results).toEqual([[value('late')], undefined, [value('vote')]])
+  })
+})
