@@ -35,6 +35,7 @@ async function run(settings: Configuration): Promise<void> {
   health.listen(settings.httpPort, settings.httpHost)
   await once(health, 'listening')
 
+  log.info({ servers: settings.natsUrl }, 'connecting to NATS')
   const bus = await connectNats({
     servers: settings.natsUrl.split(','),
     name: `verdict coordinator ${settings.replica}`,

@@ -1,4 +1,4 @@
-import { writeFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { mkdtempDisposable } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -96,4 +96,11 @@ describe('the configuration', () => {
       'VERDICT_CONFIG=never-made.json: expected',
     )
   })
+})
+
+test('the reference names every setting, and no other', () => {
+  const reference = readFileSync(join(import.meta.dirname, '../../../docs/reference/coordinator.md'), 'utf8')
+  const known = fault({ ...needed, VERDICT_UNKNOWN: '' }).split('Expected one of ')[1]
+  const inTable = [...reference.matchAll(/^\| `(VERDICT_\w+)` \|/gm)].map(([, name]) => name)
+  expect([...inTable, 'VERDICT_CONFIG'].join(', ')).toBe(known?.replace(/\.$/, ''))
 })
