@@ -45,9 +45,9 @@ export class Post {
     this.#emit = emit
   }
 
-  result(asker: Asker, call: Pick<CallResult, 'id' | 'n'>, token: CallResult['token'], result: CallOutcome): void {
+  result(asker: Asker, { id, n }: Pick<CallResult, 'id' | 'n'>, token: CallResult['token'], result: CallOutcome): void {
     const { instance } = this.#sender
-    this.#answer(asker, { type: 'result', ...call, instance, ...(token === undefined ? {} : { token }), result })
+    this.#answer(asker, { type: 'result', id, n, instance, ...(token === undefined ? {} : { token }), result })
   }
 
   failure(asker: Asker, code: string, message: string): void {

@@ -1,4 +1,11 @@
-import { maxLabelLength, maxTextLength, NestedCallError, type Reason, reasonCodes } from '@verdict/protocol'
+import {
+  maxLabelLength,
+  maxTextLength,
+  NestedCallError,
+  ProtocolError,
+  type Reason,
+  reasonCodes,
+} from '@verdict/protocol'
 import { Refusal } from './refusal.ts'
 import { type Resource, ResourceRefusal } from './resource.ts'
 
@@ -14,9 +21,8 @@ export interface Failing {
 /** Why an operation ended with an error, in words for whoever called it. */
 export function reasonOf(error: unknown, failing: Failing): Reason {
   const { participant, operation } = failing
-  const known = error instanceof Refusal ? error : error instanceof NestedCallError ? error : undefined
-  if (known !== undefined)
-    return bounded({ code: known.code, message: known.message, retryable: known.retryable, participant })
+  const isKnown = error instanceof Refusal || error instanceof NestedCallError || error instanceof ProtocolError
+  if (isKnown) return bounded({ code: error.code, message: error.message, retryable: error.retryable, participant })
   const explained = error instanceof ResourceRefusal ? error.reason : failing.explain(error)
   if (explained !== undefined) return bounded({ ...explained, participant })
   if (failing.outOfTime) {

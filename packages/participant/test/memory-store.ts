@@ -1,0 +1,145 @@
+import type { Digest, Outcome, Reason, TransactionId } from '@verdict/protocol'
+import type {
+  BranchKey,
+  BranchNote,
+  HeldRow,
+  History,
+  OpenBranch,
+  PrepareResult,
+  Resource,
+  Row,
+} from '../src/resource.ts'
+
+export interface MemorySession {
+  /** Writes a value that becomes final with the branch. */
+  readonly write: (value: string) => void
+}
+
+interface Branch {
+  readonly writes: string[]
+  ended: boolean
+}
+
+interface Prepared extends BranchNote {
+  readonly writes: readonly string[]
+  history: History
+}
+
+type Method = 'open' | 'prepare' | 'finish' | 'look' | 'inDoubt' | 'tombstone'
+
+/** A store in memory, shared by the instances of a participant, that a test can stop, script and read. */
+export class MemoryStore {
+  readonly rows = new Map<TransactionId, Exclude<Row, { state: 'prepared' | 'underway' | 'nothing' }>>()
+  readonly prepared = new Map<TransactionId, Prepared>()
+  /** Everything that became final. */
+  readonly effects: string[] = []
+  /** Every method that was called, in order. */
+  readonly log: string[] = []
+  readonly open = new Set<Branch>()
+  capacity = 8
+  durability: 'full' | 'weak' = 'full'
+  readonly #held = new Map<Method, Promise<void>>()
+  readonly #scripts = new Map<Method, unknown[]>()
+
+  /** Lets the method wait until the returned function is called. */
+  hold(method: Method): () => void {
+    const gate = Promise.withResolvers<void>()
+    this.#held.set(method, gate.promise)
+    return () => {
+      this.#held.delete(method)
+      gate.resolve()
+    }
+  }
+
+  /** What the next calls of the method answer, instead of doing anything; an Error is thrown. */
+  script(method: Method, ...answers: readonly unknown[]): void {
+    this.#scripts.set(method, [...(this.#scripts.get(method) ?? []), ...answers])
+  }
+
+  /** One instance's view. */
+  resource(): Resource<MemorySession> {
+    return {
+      start: async () => ({ durability: this.durability, capacity: this.capacity }),
+      open: async () => this.#enter('open', () => this.#open()),
+      finish: async (key, ending) => this.#enter('finish', () => this.#finish(key, ending)),
+      look: async (id) => this.#enter('look', () => this.#row(id)),
+      inDoubt: async () => this.#enter('inDoubt', () => [...this.prepared.values()].map(heldRow)),
+      tombstone: async (id, digest) => this.#enter('tombstone', () => this.#tombstone(id, digest)),
+      explain: (error) => (error instanceof Error ? explained.get(error.message) : undefined),
+      stop: async () => {
+        this.log.push('stop')
+      },
+    }
+  }
+
+  async #enter<T>(method: Method, act: () => T): Promise<T> {
+    this.log.push(method)
+    await this.#held.get(method)
+    const script = this.#scripts.get(method)
+    if (script === undefined || script.length === 0) return act()
+    const answer = script.shift()
+    if (answer instanceof Error) throw answer
+    return answer as T
+  }
+
+  #open(): OpenBranch<MemorySession> {
+    const branch: Branch = { writes: [], ended: false }
+    this.open.add(branch)
+    return {
+      session: {
+        write: (value) => {
+          if (branch.ended) throw new Error('the branch has ended')
+          branch.writes.push(value)
+        },
+      },
+      prepare: async (note) => {
+        branch.ended = true
+        return this.#enter('prepare', () => this.#prepare(branch, note)).finally(() => this.open.delete(branch))
+      },
+      rollback: async () => {
+        if (!branch.ended) this.log.push('rollback')
+        branch.ended = true
+        this.open.delete(branch)
+      },
+    }
+  }
+
+  #prepare(branch: Branch, note: BranchNote): PrepareResult {
+    if (branch.writes.length === 0) return { kind: 'read-only' }
+    if (this.#row(note.id).state !== 'nothing') return { kind: 'exists' }
+    this.prepared.set(note.id, { ...note, writes: branch.writes, history: 'same' })
+    return { kind: 'prepared' }
+  }
+
+  #finish({ id, digest, token }: BranchKey, ending: Outcome | 'discarded'): 'done' | 'absent' {
+    const branch = this.prepared.get(id)
+    if (branch?.digest !== digest || branch.token !== token) return 'absent'
+    this.prepared.delete(id)
+    if (ending === 'committed') {
+      this.effects.push(...branch.writes)
+      this.rows.set(id, { state: 'committed', digest, token, ...(branch.results && { results: branch.results }) })
+    } else if (ending === 'aborted') this.rows.set(id, { state: 'aborted' })
+    return 'done'
+  }
+
+  #row(id: TransactionId): Row {
+    const branch = this.prepared.get(id)
+    if (branch === undefined) return this.rows.get(id) ?? { state: 'nothing' }
+    const { digest, token, history } = branch
+    return { state: 'prepared', digest, token, history }
+  }
+
+  #tombstone(id: TransactionId, _digest: Digest): 'done' | 'exists' {
+    if (this.#row(id).state !== 'nothing') return 'exists'
+    this.rows.set(id, { state: 'aborted' })
+    return 'done'
+  }
+}
+
+const explained = new Map<string, Reason>([
+  ['lock', { code: 'lock-timeout', message: 'It waited too long for a lock.', retryable: true }],
+])
+
+function heldRow({ id, digest, token, history }: Prepared): HeldRow {
+  return { id, digest, token, history }
+}
