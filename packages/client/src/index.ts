@@ -1,1 +1,18 @@
-export {}
+export { type ConnectOptions, connect, type Verdict } from './connect.ts'
+export {
+  ClientError,
+  type ClientErrorCode,
+  CommittedWithHazards,
+  clientErrors,
+  InDoubt,
+  isCommittedWithHazards,
+  isInDoubt,
+  isTransactionAborted,
+  TransactionAborted,
+} from './errors.ts'
+export type { AnswerCounters } from './inbox.ts'
+export type { Calls, Transaction } from './interactive.ts'
+export type { KeptTransactionOptions, TransactionOptions } from './options.ts'
+export type { Receipt } from './receipt.ts'
+export type { PlannedCall, PlannedCalls, Submitted, ValuesOf } from './submit.ts'
+export type { Executed, Replayed } from './transaction.ts'

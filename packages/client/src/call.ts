@@ -1,0 +1,130 @@
+import {
+  type Answer,
+  type CallResult,
+  decodePayload,
+  type Nonce,
+  type Operation,
+  ProtocolError,
+  type Reason,
+  reasonCodes,
+  type TransactionId,
+} from '@verdict/protocol'
+import { ask, type Taken } from './ask.ts'
+import type { OpenedBranch, Opening } from './branches.ts'
+import type { Line } from './group.ts'
+import type { ResendTiming } from './resend.ts'
+import { activeTrace } from './trace.ts'
+
+/** A call may wait for locks for seconds, so that silence is not loss; a participant that restarts is back within its patience. */
+const callTiming: ResendTiming = { resendMs: 1_000, maxResendMs: 5_000, unreachableMs: 100, patienceMs: 2_000 }
+
+export interface OneCall {
+  readonly id: TransactionId
+  readonly nonce: Nonce
+  readonly branch: OpenedBranch
+  readonly n: number
+  readonly operation: Operation
+  /** When the transaction's budget ends. */
+  readonly endsAtMs: number
+  readonly signal: AbortSignal
+}
+
+/** What became of a call. Anything but a value poisons the transaction. */
+export type Called =
+  | { readonly kind: 'value'; readonly value: unknown; readonly opening: Opening }
+  | { readonly kind: 'failed'; readonly reason: Reason }
+  /** Another run of this id holds the branch, or the id is prepared or ended there already. */
+  | { readonly kind: 'busy' }
+
+/**
+ * Calls one operation: the first call goes to any instance, later ones to the one that holds the branch. It is sent again under the
+ * same nonce and number until it is answered, so that it takes effect once (rule R5).
+ */
+export async function callOperation(line: Line, call: OneCall): Promise<Called> {
+  const { world, inbox, subjects, owner } = line
+  const { id, nonce, branch, n, operation, endsAtMs, signal } = call
+  const { participant, opening } = branch
+  const trace = activeTrace()
+  const asked = await ask(world, inbox, {
+    subject: opening ? subjects.call(participant, opening.instance, owner) : subjects.firstCall(participant, owner),
+    message: (nowMs) => ({
+      type: 'call',
+      id,
+      nonce,
+      n,
+      operation: operation.name,
+      args: operation.args,
+      leftMs: Math.max(0, Math.round(endsAtMs - nowMs)),
+      ...(opening && { token: opening.token }),
+      ...trace,
+    }),
+    from: (by) => by.kind === 'participant' && by.participant === participant,
+    read: (answer) => readResult(answer, call),
+    timing: callTiming,
+    deadlineMs: endsAtMs,
+    signal,
+  })
+  if (asked.kind === 'answered') return asked.value
+  return { kind: 'failed', reason: unanswered(call, asked.why) }
+}
+
+/** What an answer means for a call; undefined when it answers another one, or tells of another opening. */
+export function readResult(answer: Answer, call: Pick<OneCall, 'id' | 'n' | 'branch' | 'operation'>): Taken<Called> {
+  const { participant } = call.branch
+  if (answer.type === 'failure') {
+    const reason = { code: answer.code, message: answer.message, retryable: false, participant }
+    return { kind: 'answer', value: { kind: 'failed', reason } }
+  }
+  if (answer.type !== 'result' || answer.id !== call.id || answer.n !== call.n) return undefined
+  switch (answer.result.kind) {
+    case 'value':
+      return readValue(answer, answer.result, call)
+    case 'refused':
+      return { kind: 'answer', value: { kind: 'failed', reason: { ...answer.result.reason, participant } } }
+    case 'busy':
+      return { kind: 'answer', value: { kind: 'busy' } }
+  }
+}
+
+function readValue(
+  { instance, token }: CallResult,
+  { value }: Extract<CallResult['result'], { kind: 'value' }>,
+  { branch, operation }: Pick<OneCall, 'branch' | 'operation'>,
+): Taken<Called> {
+  const { participant, opening } = branch
+  if (token === undefined) return undefined
+  // A value of another opening tells nothing of the branch that we hold.
+  if (opening !== undefined && (opening.token !== token || opening.instance !== instance)) return undefined
+  try {
+    const decoded = decodePayload(value, `The value of ${participant}.${operation.name}`)
+    return { kind: 'answer', value: { kind: 'value', value: decoded, opening: { instance, token } } }
+  } catch (error) {
+    if (!(error instanceof ProtocolError)) throw error
+    const reason = { code: error.code, message: error.message, retryable: false, participant }
+    return { kind: 'answer', value: { kind: 'failed', reason } }
+  }
+}
+
+function unanswered({ branch, operation }: OneCall, why: 'no-answer' | 'unreachable' | 'cancelled'): Reason {
+  const { participant, opening } = branch
+  const what = `${participant}.${operation.name}`
+  if (why === 'unreachable') {
+    return opening === undefined
+      ? {
+          code: reasonCodes.unreachable,
+          message: `Nobody serves ${participant} just now.`,
+          retryable: true,
+          participant,
+        }
+      : {
+          code: reasonCodes.instanceGone,
+          message: `The instance of ${participant} that held the branch is gone, and the branch with it.`,
+          retryable: true,
+          participant,
+        }
+  }
+  const message =
+    why === 'cancelled' ? `The call of ${what} was given up.` : `The budget was spent before ${what} answered.`
+  const code = why === 'cancelled' ? reasonCodes.clientAborted : reasonCodes.budgetSpent
+  return { code, message, retryable: true, participant }
+}

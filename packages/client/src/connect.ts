@@ -1,0 +1,196 @@
+import {
+  type Answer,
+  type Answerer,
+  type Found,
+  forbidNested,
+  groupName,
+  namespace,
+  ownerName,
+  type ParticipantContract,
+  subjects,
+  type TransactionId,
+  transactionId,
+} from '@verdict/protocol'
+import { connectNats, systemClock, systemRandom, type World } from '@verdict/runtime'
+import { ClientError } from './errors.ts'
+import { Group, type Line } from './group.ts'
+import { type AnswerCounters, Inbox } from './inbox.ts'
+import type { Transaction } from './interactive.ts'
+import { look } from './look.ts'
+import { checkOptions, type KeptTransactionOptions, type Plan, type TransactionOptions } from './options.ts'
+import { type PlannedCall, type PlannedCalls, planCall, type Submitted, submitCalls, type ValuesOf } from './submit.ts'
+import { type Executed, type Replayed, runTransaction } from './transaction.ts'
+
+/** Transactions of one client at a time. Each may hold locks at its participants: more would wait for one another. */
+const maxTransactions = 4_096
+
+/** Where to connect, and as whom. */
+export interface ConnectOptions {
+  /** Addresses of NATS servers, such as `nats://10.0.0.1:4222`. */
+  readonly servers?: string | readonly string[]
+  /** A world of one's own instead of a connection to `servers`: the simulated one, or one in this process. It is not closed. */
+  readonly world?: World
+  /** Who begins the transactions: the service's name. */
+  readonly owner: string
+  /** The coordinator group that decides them: `main` unless said. */
+  readonly group?: string
+  /** First token of all subjects: `verdict` unless said. */
+  readonly namespace?: string
+  /** Ends the waiting for the group. */
+  readonly signal?: AbortSignal
+}
+
+/** Connects, and waits until the group's leader answers. @throws ProtocolError, ClientError for options that cannot be used. */
+export async function connect(options: ConnectOptions): Promise<Verdict> {
+  const { servers, world: given, signal } = options
+  const owner = ownerName(options.owner)
+  const name = groupName(options.group ?? 'main')
+  const under = subjects(namespace(options.namespace))
+  if ((servers === undefined) === (given === undefined)) {
+    throw new ClientError(
+      'bad-option',
+      'Expected either servers (addresses of NATS) or a world, not both and not none.',
+    )
+  }
+  const world: World = given ?? {
+    clock: systemClock,
+    random: systemRandom,
+    bus: await connectNats({ servers: servers ?? [], name: owner }),
+  }
+  const held: Line['held'] = new Set()
+  const late = (by: Answerer, answer: Answer): void => releaseStray(line, by, answer)
+  const line: Line = { world, inbox: new Inbox(world, under, owner, late), subjects: under, owner, held }
+  const hangUp = async (): Promise<void> => {
+    line.inbox.stop()
+    if (given === undefined) await world.bus.close()
+  }
+  try {
+    return new Verdict(line, await Group.meet(line, name, signal), hangUp)
+  } catch (error) {
+    await hangUp()
+    throw error
+  }
+}
+
+/** A first call that was sent twice may have opened two branches; the one that nobody holds is let go. */
+function releaseStray({ inbox, subjects, owner, held }: Line, by: Answerer, answer: Answer): void {
+  if (by.kind !== 'participant' || answer.type !== 'result' || answer.token === undefined || held.has(answer.token))
+    return
+  const { id, instance, token } = answer
+  inbox.tell(subjects.call(by.participant, instance, owner), { type: 'release', id, token })
+}
+
+/** A connected client: begins transactions, and learns what became of them. Disposing of it closes it. */
+export class Verdict implements AsyncDisposable {
+  private readonly line: Line
+  private readonly group: Group
+  private readonly hangUp: () => Promise<void>
+  private readonly running = new Set<Promise<unknown>>()
+  private closing: Promise<void> | undefined
+
+  /** Use `connect`. */
+  constructor(line: Line, group: Group, hangUp: () => Promise<void>) {
+    this.line = line
+    this.group = group
+    this.hangUp = hangUp
+  }
+
+  /** Answers that could not be used, since the client was connected. */
+  get counters(): Readonly<AnswerCounters> {
+    return this.line.inbox.counters
+  }
+
+  /** Makes an id to be kept with the request before a transaction is run under it: `transaction(work, { id })`. */
+  newId(): TransactionId {
+    return this.group.newId('kept')
+  }
+
+  /**
+   * Runs a function whose calls all take effect, or none. It resolves when the transaction is committed.
+   * @throws TransactionAborted when nothing took effect, InDoubt when that is not known, CommittedWithHazards
+   */
+  transaction<T>(
+    work: (tx: Transaction) => Promise<T> | T,
+    options: KeptTransactionOptions,
+  ): Promise<Executed<T> | Replayed>
+  transaction<T>(
+    work: (tx: Transaction) => Promise<T> | T,
+    options?: TransactionOptions & { id?: never },
+  ): Promise<Executed<T>>
+  async transaction<T>(
+    work: (tx: Transaction) => Promise<T> | T,
+    options: Partial<KeptTransactionOptions> = {},
+  ): Promise<Executed<T> | Replayed> {
+    const plan = this.plan(options)
+    return await this.track(() => runTransaction(this.line, this.group, work, plan))
+  }
+
+  /** Plans an operation for `submit`: `verdict.call<Payments>('payments').debit({ … })`. Nothing is sent. */
+  call<P extends ParticipantContract>(participant: P['name']): PlannedCalls<P> {
+    return planCall<P>(participant)
+  }
+
+  /**
+   * Runs planned calls that all take effect, or none: one round trip to their participants. Those to the same one run in order.
+   * @throws TransactionAborted when nothing took effect, InDoubt when that is not known, CommittedWithHazards
+   */
+  async submit<const C extends readonly PlannedCall[]>(
+    calls: C,
+    options: Partial<KeptTransactionOptions> = {},
+  ): Promise<Submitted<ValuesOf<C>>> {
+    const plan = this.plan(options)
+    return await this.track(() => submitCalls(this.line, this.group, calls, plan))
+  }
+
+  /**
+   * What is recorded of a transaction, of any owner. It changes nothing; `none` and `expired` mean that nothing is recorded, not
+   * that it was aborted.
+   * @throws InDoubt when its group did not answer within the budget
+   */
+  async look(id: string, options: Omit<TransactionOptions, 'wait'> = {}): Promise<Found> {
+    const { budgetMs, signal } = checkOptions(options)
+    const deadlineMs = this.line.world.clock.nowMs() + budgetMs
+    const asked = { id: transactionId(id), kept: false, deadlineMs, signal }
+    return await this.track(() => look(this.line, asked))
+  }
+
+  /** Takes no new transactions, waits for those that run, and disconnects. Idempotent. */
+  close(): Promise<void> {
+    this.closing ??= this.drain()
+    return this.closing
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
+  }
+
+  private plan(options: Partial<KeptTransactionOptions>): Plan {
+    forbidNested('A transaction')
+    const checked = checkOptions(options)
+    if (options.id === undefined) return { ...checked, id: this.group.newId('once'), kept: false }
+    return { ...checked, id: this.group.ownId(options.id), kept: true }
+  }
+
+  private async track<T>(begin: () => Promise<T>): Promise<T> {
+    if (this.closing !== undefined) throw new ClientError('closed', 'This client is closed: connect() again.')
+    if (this.running.size >= maxTransactions) {
+      throw new ClientError(
+        'overloaded',
+        `${maxTransactions} transactions of this client run already: try again later.`,
+      )
+    }
+    const running = begin()
+    this.running.add(running)
+    try {
+      return await running
+    } finally {
+      this.running.delete(running)
+    }
+  }
+
+  private async drain(): Promise<void> {
+    await Promise.allSettled(this.running)
+    this.group.stop()
+    await this.hangUp()
+  }
+}

@@ -1,0 +1,24 @@
+import type { Digest, Found, ParticipantName, TransactionId } from '@verdict/protocol'
+
+/** What the caller of a committed transaction may keep of it. */
+export interface Receipt {
+  readonly id: TransactionId
+  /** `logged`: its decision is recorded for good. `read-only`: nothing was written, and nothing needed to be recorded. */
+  readonly path: 'logged' | 'read-only'
+  readonly participants: readonly ParticipantName[]
+  /** Binds the id to the list of branches; undefined when no branch was opened. */
+  readonly digest: Digest | undefined
+  /** Whether every branch had applied it when the answer came: from then on everybody sees its effects. */
+  readonly applied: boolean
+}
+
+/** The receipt of what a look found committed. */
+export function receiptOf(found: Extract<Found, { kind: 'recorded' }>): Receipt {
+  return {
+    id: found.id,
+    path: 'logged',
+    participants: found.branches.map(({ participant }) => participant),
+    digest: found.digest,
+    applied: found.settled,
+  }
+}

@@ -1,0 +1,94 @@
+import { sealList, type TransactionId } from '@verdict/protocol'
+import { calledBranches } from './branches.ts'
+import { commit, findBefore, graceMs, type Replayed as ReplayedCommit } from './commit.ts'
+import { InDoubt, isTransactionAborted } from './errors.ts'
+import type { Group, Line } from './group.ts'
+import { Interactive, type Transaction } from './interactive.ts'
+import type { Plan } from './options.ts'
+import type { Receipt } from './receipt.ts'
+
+/** How often a run that met another one looks whether that has come to an end, and the pause before each time. */
+const busyLooks = 5
+const busyPauseMs = 200
+
+/** A transaction that took effect in this run. */
+export interface Executed<T> {
+  readonly outcome: 'committed'
+  readonly replayed: false
+  /** What the function returned. */
+  readonly value: T
+  readonly receipt: Receipt
+}
+
+/** A transaction that an earlier run under the same id had committed; the function did not run, or had no effect. */
+export interface Replayed {
+  readonly outcome: 'committed'
+  readonly replayed: true
+  /** The value of an interactive transaction is not kept. */
+  readonly value?: undefined
+  readonly receipt: Receipt
+}
+
+/**
+ * Runs an interactive transaction: calls, seals its list, asks for the commit (rules R3 to R5, R17).
+ * @throws TransactionAborted, InDoubt, CommittedWithHazards
+ */
+export async function runTransaction<T>(
+  line: Line,
+  group: Group,
+  work: (tx: Transaction) => Promise<T> | T,
+  plan: Plan,
+): Promise<Executed<T> | Replayed> {
+  const { id, kept, budgetMs, wait, signal } = plan
+  const endsAtMs = line.world.clock.nowMs() + budgetMs
+  const before = kept ? await findBefore(line, { id, deadlineMs: endsAtMs, signal }) : undefined
+  if (before !== undefined) return replayed(before)
+
+  const interactive = new Interactive(line, { id, endsAtMs, signal })
+  let value: T
+  try {
+    value = await interactive.run(work)
+  } catch (error) {
+    if (!kept || !isTransactionAborted(error)) throw error
+    return replayed(await lookAfterFailure(line, interactive, plan, error))
+  }
+  try {
+    const branches = calledBranches(interactive.branches)
+    if (branches.length === 0) return { outcome: 'committed', replayed: false, value, receipt: nothingWritten(id) }
+    const committed = await commit(line, group, { id, list: sealList(branches), wait, endsAtMs, signal })
+    if (committed.replayed) return replayed(committed)
+    return { outcome: 'committed', replayed: false, value, receipt: committed.receipt }
+  } finally {
+    interactive.forget()
+  }
+}
+
+/**
+ * A run under an id of the caller's that failed was perhaps not the first one: what another run has come to is the answer. A
+ * failure that another run caused (`busy`) is no outcome of the id at all.
+ */
+async function lookAfterFailure(
+  line: Line,
+  { busy }: Interactive,
+  plan: Plan,
+  failure: Error,
+): Promise<ReplayedCommit> {
+  const { id, signal } = plan
+  const { clock } = line.world
+  if (signal?.aborted) throw failure
+  for (let looks = 1; ; looks += 1) {
+    const found = await findBefore(line, { id, deadlineMs: clock.nowMs() + graceMs, signal })
+    if (found !== undefined) return found
+    if (!busy) throw failure
+    if (looks === busyLooks) throw new InDoubt(id, 'another run of it is under way', { kept: true, cause: failure })
+    await new Promise<void>((resolve) => clock.after(busyPauseMs * looks, resolve))
+  }
+}
+
+function replayed({ receipt }: ReplayedCommit): Replayed {
+  return { outcome: 'committed', replayed: true, receipt }
+}
+
+function nothingWritten(id: TransactionId): Receipt {
+  return { id, path: 'read-only', participants: [], digest: undefined, applied: true }
+}
