@@ -4,12 +4,10 @@ import type { Coordinator } from '@verdict/coordinator'
 /** Entries that may be committed and not applied yet while a replica still counts as ready. */
 const maxApplyLag = 10_000
 
-/** What the endpoints tell about. */
-export interface Subject {
-  readonly phase: 'starting' | 'serving' | 'stopping'
-  /** Absent until it has started. */
-  readonly coordinator?: Pick<Coordinator, 'status'>
-}
+/** What the endpoints tell about. Only a replica that serves can be asked: the store of one that stops may be closed. */
+export type Life =
+  | { readonly phase: 'starting' | 'stopping' }
+  | { readonly phase: 'serving'; readonly coordinator: Pick<Coordinator, 'status'> }
 
 interface Check {
   readonly name: string
@@ -24,7 +22,7 @@ interface Answer {
 }
 
 /** Serves the health endpoints; `observe` gives the process as it is at the moment. */
-export function serveHealth(observe: () => Subject): Server {
+export function serveHealth(observe: () => Life): Server {
   return createServer((request, response) => {
     const { code, type, body } = answer(request.method, request.url ?? '', observe())
     response.writeHead(code, { 'content-type': type, 'content-length': Buffer.byteLength(body) }).end(body)
@@ -36,17 +34,17 @@ export function serveHealth(observe: () => Subject): Server {
  * not bring one. `/readyz` asks "does it take part?": it knows a leader and has applied nearly all that is committed.
  * `?verbose` lists the checks. `/status` tells as JSON what the replica knows.
  */
-export function answer(method: string | undefined, url: string, subject: Subject): Answer {
+export function answer(method: string | undefined, url: string, life: Life): Answer {
   const [path, query] = url.split('?', 2)
   if (method !== 'GET') return { code: 405, type: 'text/plain', body: 'Expected GET.\n' }
   const verbose = new URLSearchParams(query).has('verbose')
   switch (path) {
     case '/livez':
-      return judge([{ name: 'process', ok: true, found: subject.phase }], verbose)
+      return judge([{ name: 'process', ok: true, found: life.phase }], verbose)
     case '/readyz':
-      return judge(readiness(subject), verbose)
+      return judge(readiness(life), verbose)
     case '/status':
-      return status(subject)
+      return status(life)
     default:
       return { code: 404, type: 'text/plain', body: 'Expected /livez, /readyz or /status.\n' }
   }
@@ -59,12 +57,12 @@ function judge(checks: readonly Check[], verbose: boolean): Answer {
   return { code: ok ? 200 : 503, type: 'text/plain', body: verbose || !ok ? lines.join('') : 'ok\n' }
 }
 
-function readiness({ phase, coordinator }: Subject): Check[] {
-  const serving: Check = { name: 'process', ok: phase === 'serving', found: phase }
-  if (coordinator === undefined) return [serving]
-  const { leader, term, commitIndex, appliedIndex } = coordinator.status()
+function readiness(life: Life): Check[] {
+  const { phase } = life
+  if (phase !== 'serving') return [{ name: 'process', ok: false, found: phase }]
+  const { leader, term, commitIndex, appliedIndex } = life.coordinator.status()
   return [
-    serving,
+    { name: 'process', ok: true, found: phase },
     {
       name: 'leader',
       ok: leader !== undefined,
@@ -74,7 +72,7 @@ function readiness({ phase, coordinator }: Subject): Check[] {
   ]
 }
 
-function status({ phase, coordinator }: Subject): Answer {
-  if (coordinator === undefined) return { code: 503, type: 'text/plain', body: `The replica is ${phase}.\n` }
-  return { code: 200, type: 'application/json', body: `${JSON.stringify(coordinator.status())}\n` }
+function status(life: Life): Answer {
+  if (life.phase !== 'serving') return { code: 503, type: 'text/plain', body: `The replica is ${life.phase}.\n` }
+  return { code: 200, type: 'application/json', body: `${JSON.stringify(life.coordinator.status())}\n` }
 }

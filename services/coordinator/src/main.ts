@@ -5,7 +5,7 @@ import { openLmdbStore, type ReplicaId } from '@verdict/raft'
 import { connectNats, systemClock, systemRandom } from '@verdict/runtime'
 import { type Logger, pino } from 'pino'
 import { type Configuration, ConfigurationError, readConfiguration } from './configuration.ts'
-import { type Subject, serveHealth } from './health.ts'
+import { type Life, serveHealth } from './health.ts'
 import { logEvent, logStatus } from './log.ts'
 
 /** How long a graceful stop may take before the process ends all the same: a stop that hangs is restarted by nobody. */
@@ -30,8 +30,8 @@ async function run(settings: Configuration): Promise<void> {
     replica,
     members: manifest.replicas,
   })
-  let subject: Subject = { phase: 'starting' }
-  const health = serveHealth(() => subject)
+  let life: Life = { phase: 'starting' }
+  const health = serveHealth(() => life)
   health.listen(settings.httpPort, settings.httpHost)
   await once(health, 'listening')
 
@@ -51,9 +51,9 @@ async function run(settings: Configuration): Promise<void> {
     version: ownVersion(),
     onEvent: (event) => logEvent(log, event),
   })
-  subject = { phase: 'serving', coordinator }
+  life = { phase: 'serving', coordinator }
   stopOnSignal(log, async () => {
-    subject = { phase: 'stopping', coordinator }
+    life = { phase: 'stopping' }
     await coordinator.stop()
     await bus.close()
   })

@@ -1,18 +1,18 @@
 import type { StatusReport } from '@verdict/protocol'
 import { describe, expect, test } from 'vitest'
-import { answer, type Subject } from '../src/health.ts'
+import { answer, type Life } from '../src/health.ts'
 
 /** A replica that serves, with what matters to its health. */
-function serving(report: Partial<StatusReport>, phase: Subject['phase'] = 'serving'): Subject {
+function serving(report: Partial<StatusReport>): Life {
   const status = (): StatusReport => ({ term: 3, commitIndex: 20_000, appliedIndex: 20_000, ...report }) as StatusReport
-  return { phase, coordinator: { status } }
+  return { phase: 'serving', coordinator: { status } }
 }
 
 const following = serving({ leader: 'n2' })
 const leaderless = serving({})
 const lagging = serving({ leader: 'n2', appliedIndex: 9999 })
-const starting: Subject = { phase: 'starting' }
-const stopping = serving({ leader: 'n1' }, 'stopping')
+const starting: Life = { phase: 'starting' }
+const stopping: Life = { phase: 'stopping' }
 
 describe('/livez', () => {
   test.each([
