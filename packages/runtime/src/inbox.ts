@@ -34,7 +34,8 @@ export class Inbox {
   /** Delivers a message now if this turn has room and none waits, else later, in order. The newest is dropped when full. */
   accept(bytes: number, deliver: () => void): void {
     this.#planTurn()
-    if (this.#next === this.#waiting.length && this.#deliveredThisTurn < maxMessagesPerTurn) {
+    if (this.#deliveredThisTurn < maxMessagesPerTurn) {
+      // Nothing waits then: a turn hands out what waits before it takes anything new.
       this.#run(deliver)
       return
     }

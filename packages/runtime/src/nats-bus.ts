@@ -30,10 +30,10 @@ const confirmAfterBytes = 512 * 1024
 const pingIntervalMs = 10_000
 
 /** Between attempts to connect: quick after a restart of the server, and no storm when it stays away. */
-const reconnectWaitMs = 250
+const reconnectWaitMs = 100
 
 /** Spreads the attempts of many processes. */
-const reconnectJitterMs = 250
+const reconnectJitterMs = 100
 
 export interface NatsOptions {
   /** Addresses such as `nats://10.0.0.1:4222`; the others are learnt from the first. */
@@ -185,10 +185,7 @@ class ConnectedBus implements NatsBus {
   }
 
   close(): Promise<void> {
-    if (this.#closing === undefined) {
-      this.#closing = this.#close()
-      this.#attemptFlushes()
-    }
+    this.#closing ??= this.#close()
     return this.#closing
   }
 

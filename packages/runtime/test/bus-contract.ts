@@ -82,6 +82,17 @@ export function describeBus(name: string, prepare: () => Promise<BusGround>): vo
       })
     })
 
+    test('a new subscription hears what nobody heard before', async () => {
+      const told: string[] = []
+      alice.publish('late', bytes('1'), { replyTo: 'inbox.alice', onNoResponders: () => told.push('nobody') })
+      await ground.until(() => told.length === 1)
+      const heard = await collect(bob, 'late')
+      alice.publish('late', bytes('2'), { replyTo: 'inbox.alice', onNoResponders: () => told.push('nobody') })
+      await ground.until(() => heard.length === 1)
+      await caughtUp()
+      expect({ told, heard }).toEqual({ told: ['nobody'], heard: ['late 2'] })
+    })
+
     test('keeps the order of messages for one subject', async () => {
       const heard = await collect(bob, 'count')
       const count = 1000
@@ -188,14 +199,17 @@ export function describeBus(name: string, prepare: () => Promise<BusGround>): vo
       const deaf = await collect(alice, 'b')
       alice.publish('a', bytes('last words'))
       await ground.settled(Promise.all([alice.close(), alice.close()]))
+      const brief = await ground.open('brief')
+      brief.publish('a', bytes('all it ever said'))
+      await ground.settled(brief.close())
       alice.publish('a', bytes('too late'))
       alice.subscribe('b', () => deaf.push('new subscription')).unsubscribe()
       bob.publish('b', bytes('hello?'))
       await expect(alice.flush()).rejects.toThrow('The bus is closed')
       await ground.settled(bob.flush())
-      await ground.until(() => heard.length > 0)
+      await ground.until(() => heard.length > 1)
       await ground.settled(alice.close())
-      expect({ heard, deaf }).toEqual({ heard: ['a last words'], deaf: [] })
+      expect({ heard, deaf }).toEqual({ heard: ['a last words', 'a all it ever said'], deaf: [] })
     })
   })
 }

@@ -30,7 +30,7 @@ export class SimulatedBus implements Bus {
     const { replyTo, onNoResponders } = options
     this.#network.carry(this.#station, {
       subject,
-      payload: payload.slice(), // what is under way does not change any more, whatever becomes of the sender
+      payload,
       replyTo,
       onNoResponders: onNoResponders && (() => this.#closed || onNoResponders()),
     })

@@ -61,24 +61,14 @@ export class Timeline {
 
   /** Lets the next occurrence happen and moves the time there. Returns false when nothing is planned. */
   step(): boolean {
-    for (;;) {
-      const next = this.#pop()
-      if (next === undefined) return false
-      const { action, life } = next
-      if (action === undefined) {
-        this.#debris = Math.max(0, this.#debris - 1)
-        continue
-      }
-      if (life !== undefined && !life.alive) continue
-      if (life?.held !== undefined) {
-        life.held.push(next)
-        continue
-      }
-      this.#nowMs = next.atMs
-      next.action = undefined
-      action()
-      return true
-    }
+    this.#dropDebris()
+    const next = this.#pop()
+    if (next?.action === undefined) return false
+    this.#nowMs = next.atMs
+    const { action } = next
+    next.action = undefined
+    action()
+    return true
   }
 
   /** Moves the time on over a stretch in which nothing happens. */
@@ -86,15 +76,18 @@ export class Timeline {
     if (ms > this.#nowMs) this.#nowMs = ms
   }
 
+  /** Clears the way to the next occurrence: off with those of the dead and the called-off, aside with those of the held. */
   #dropDebris(): void {
     for (;;) {
       const first = this.#heap[0]
       if (first === undefined) return
-      const dead = first.life !== undefined && !first.life.alive
-      if (first.action !== undefined && !dead && first.life?.held === undefined) return
+      const { action, life } = first
+      const isDead = life !== undefined && !life.alive
+      const isDue = action !== undefined && !isDead && life?.held === undefined
+      if (isDue) return
       this.#pop()
-      if (first.action === undefined) this.#debris = Math.max(0, this.#debris - 1)
-      else if (!dead) first.life?.held?.push(first)
+      if (action === undefined) this.#debris = Math.max(0, this.#debris - 1)
+      else if (!isDead) life?.held?.push(first)
     }
   }
 

@@ -54,8 +54,9 @@ async function crashDuringFlush(
 ): Promise<string[]> {
   const simulation = new Simulation({ seed })
   const resolved: string[] = []
-  const process = simulation.process('a', async ({ disk }) => {
-    await disk.commit(new Map([['awaited', bytes('1')]]))
+  const process = simulation.process('a', async ({ disk, incarnation }) => {
+    await disk.commit(new Map([['awaited', bytes(String(incarnation))]]))
+    if (incarnation > 1) return
     const commit = (key: string): void => {
       const changes = new Map([`${key}/x`, `${key}/y`].map((half) => [half, bytes('1')] as const))
       void disk.commit(changes).then(() => resolved.push(key))
@@ -69,8 +70,10 @@ async function crashDuringFlush(
   })
   Object.assign(process.disk.conditions, { minFlushMs: 100, maxFlushMs: 100 })
   process.start()
+  await simulation.runUntil(() => process.incarnation === 1 && !process.running, { withinMs: 1000 })
+  process.start()
   await simulation.run({ untilMs: 2000 })
-  expect(process.running).toBe(false)
+  expect(contentsOf(process)['awaited']).toBe('2')
   expect(resolved).toEqual(['first'])
   const found = [...process.disk.contents.keys()].toSorted()
   expect(found).toEqual(expect.arrayContaining(['awaited', 'first/x', 'first/y']))

@@ -136,6 +136,32 @@ describe('whoever asks the dead', () => {
     expect(await ask((process) => process.powerCut())).toBe(false)
   })
 
+  test('may find the dead chosen by a queue group, until they live again', async () => {
+    const simulation = new Simulation({ seed: 1 })
+    const heard: string[] = []
+    const members = ['a', 'b'].map((name) => {
+      const member = simulation.process(name, ({ bus, incarnation }) => {
+        if (incarnation === 1) bus.subscribe('work', () => heard.push(name), { queue: 'members' })
+      })
+      member.start()
+      return member
+    })
+    const asker = simulation.process('asker')
+    asker.start()
+    const askOften = async (): Promise<number> => {
+      heard.length = 0
+      await simulation.run({ untilMs: simulation.nowMs + 10 })
+      for (let count = 0; count < 100; count++) asker.world.bus.publish('work', bytes(''))
+      await simulation.run({ untilMs: simulation.nowMs + 10 })
+      return heard.length
+    }
+    expect(await askOften()).toBe(100)
+    members[0]?.powerCut()
+    expect(await askOften()).toBeLessThan(80)
+    members[0]?.start()
+    expect(await askOften()).toBe(100)
+  })
+
   test('is heard by the next life only', async () => {
     const { simulation, heard, exchange } = pair(1)
     await exchange('a')

@@ -100,6 +100,30 @@ describe('time', () => {
     expect(Object.fromEntries(ends)).toEqual({ slow: 150, even: 100, fast: 75 })
   })
 
+  test('never comes too early for a timer, whatever the rate and its changes', async () => {
+    const simulation = new Simulation({ seed: 1 })
+    let fired = 0
+    const process = simulation.process('a', ({ clock, random }) => {
+      const set = (): void => {
+        const dueMs = clock.nowMs() + random.between(0, 20)
+        clock.after(dueMs - clock.nowMs(), () => {
+          expect(clock.nowMs()).toBeGreaterThanOrEqual(dueMs)
+          fired++
+          set()
+        })
+      }
+      for (let count = 0; count < 20; count++) set()
+    })
+    const changeRate = (): void => {
+      process.setClockRate(simulation.random.between(0.3, 3))
+      simulation.plan(simulation.random.between(1, 30), changeRate)
+    }
+    process.start()
+    changeRate()
+    await simulation.run({ untilMs: 1000 })
+    expect(fired).toBeGreaterThan(1000)
+  })
+
   test('a timer that was called off does not fire', async () => {
     const simulation = new Simulation({ seed: 1 })
     const process = simulation.process('a', ({ clock }) => {
