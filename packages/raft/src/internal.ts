@@ -1,1 +1,3 @@
-export {}
+export { decodeMessage } from './codec.ts'
+export type { Message } from './message.ts'
+export { initSimulatedStore, openSimulatedStore, type SimulatedStoreOptions } from './simulated-store.ts'

@@ -12,3 +12,94 @@ export interface Entry {
   readonly kind: 'command' | 'noop'
   readonly command: Uint8Array
 }
+
+/** "Would you vote for me in this term?" Nobody's term or vote changes (dissertation, section 9.6). */
+export interface RequestPreVote {
+  readonly kind: 'requestPreVote'
+  /** The term that the sender would stand in: one more than its own. */
+  readonly term: Term
+  readonly lastIndex: LogIndex
+  readonly lastTerm: Term
+}
+
+export interface PreVoteReply {
+  readonly kind: 'preVoteReply'
+  /** When granted, the term that was asked about; when refused, the term of whoever refuses. */
+  readonly term: Term
+  readonly granted: boolean
+}
+
+export interface RequestVote {
+  readonly kind: 'requestVote'
+  readonly term: Term
+  readonly lastIndex: LogIndex
+  readonly lastTerm: Term
+}
+
+export interface VoteReply {
+  readonly kind: 'voteReply'
+  readonly term: Term
+  readonly granted: boolean
+}
+
+/** Entries that follow one another, right after the position `prevIndex`, `prevTerm`. */
+export interface Append {
+  readonly kind: 'append'
+  readonly term: Term
+  readonly prevIndex: LogIndex
+  readonly prevTerm: Term
+  readonly entries: readonly Entry[]
+  readonly commitIndex: LogIndex
+}
+
+/** Up to `matchIndex` the sender's disk holds the leader's log. */
+export interface AppendReply {
+  readonly kind: 'appendReply'
+  readonly term: Term
+  readonly matchIndex: LogIndex
+}
+
+/** The sender's log has another entry at `prevIndex`, or none. */
+export interface AppendRefusal {
+  readonly kind: 'appendRefusal'
+  readonly term: Term
+  /** `prevIndex` of the refused append. */
+  readonly prevIndex: LogIndex
+  /** The last position before it that may match, by the term there. */
+  readonly hintIndex: LogIndex
+  readonly hintTerm: Term
+}
+
+export interface Heartbeat {
+  readonly kind: 'heartbeat'
+  readonly term: Term
+  readonly commitIndex: LogIndex
+  /** Counts the leader's questions "am I still the leader?" (dissertation, section 6.4). */
+  readonly round: number
+  /** The last entry that the leader has sent to this follower. */
+  readonly sentIndex: LogIndex
+}
+
+/** Answer to a heartbeat; unasked, with round 0, a follower's question whether its leader's process is there at all. */
+export interface HeartbeatReply {
+  readonly kind: 'heartbeatReply'
+  readonly term: Term
+  readonly round: number
+  /** The heartbeat's own. */
+  readonly sentIndex: LogIndex
+  /** Up to here the sender has the leader's log, flushed or not. */
+  readonly receivedIndex: LogIndex
+  /** Up to here on its disk. */
+  readonly matchIndex: LogIndex
+}
+
+export type Message =
+  | RequestPreVote
+  | PreVoteReply
+  | RequestVote
+  | VoteReply
+  | Append
+  | AppendReply
+  | AppendRefusal
+  | Heartbeat
+  | HeartbeatReply

@@ -1,0 +1,177 @@
+import { ByteReader, ByteWriter } from './bytes.ts'
+import { MalformedMessageError } from './errors.ts'
+import { entryBytes } from './log.ts'
+import type { Append, AppendRefusal, Entry, HeartbeatReply, LogIndex, Message, Term } from './message.ts'
+
+/** First byte of every message and of every entry on disk. */
+const version = 1
+/** More than any message needs besides its entries. */
+export const maxHeaderBytes = 64
+
+/** A kind's byte on the wire is its place here. New kinds come at the end. */
+const kinds = [
+  'requestPreVote',
+  'preVoteReply',
+  'requestVote',
+  'voteReply',
+  'append',
+  'appendReply',
+  'appendRefusal',
+  'heartbeat',
+  'heartbeatReply',
+] as const satisfies readonly Message['kind'][]
+
+export function encodeMessage(message: Message): Uint8Array {
+  const size =
+    message.kind === 'append' ? message.entries.reduce((bytes, entry) => bytes + entryBytes(entry), maxHeaderBytes) : 64
+  const writer = new ByteWriter(size).byte(version).byte(kinds.indexOf(message.kind)).number(message.term)
+  writeBody(writer, message)
+  return writer.written()
+}
+
+function writeBody(writer: ByteWriter, message: Message): void {
+  switch (message.kind) {
+    case 'requestPreVote':
+    case 'requestVote':
+      writer.number(message.lastIndex).number(message.lastTerm)
+      return
+    case 'preVoteReply':
+    case 'voteReply':
+      writer.byte(message.granted ? 1 : 0)
+      return
+    case 'append':
+      writer.number(message.prevIndex).number(message.prevTerm).number(message.commitIndex)
+      writer.number(message.entries.length)
+      for (const entry of message.entries) writeEntry(writer, entry)
+      return
+    case 'appendReply':
+      writer.number(message.matchIndex)
+      return
+    case 'appendRefusal':
+      writer.number(message.prevIndex).number(message.hintIndex).number(message.hintTerm)
+      return
+    case 'heartbeat':
+      writer.number(message.commitIndex).number(message.round).number(message.sentIndex)
+      return
+    case 'heartbeatReply':
+      writer.number(message.round).number(message.sentIndex)
+      writer.number(message.receivedIndex).number(message.matchIndex)
+      return
+  }
+}
+
+/**
+ * Reads a message as a stranger's. What it holds keeps no hold of `payload`.
+ * @throws MalformedMessageError when it is none, or none of this version.
+ */
+export function decodeMessage(payload: Uint8Array): Message {
+  const reader = new ByteReader(payload.slice())
+  checkVersion(reader)
+  const kind = kinds[reader.byte()]
+  if (kind === undefined) throw new MalformedMessageError('its kind is unknown')
+  const message = readBody(reader, kind, reader.number() as Term)
+  reader.end()
+  return message
+}
+
+function readBody(reader: ByteReader, kind: Message['kind'], term: Term): Message {
+  switch (kind) {
+    case 'requestPreVote':
+    case 'requestVote':
+      return { kind, term, lastIndex: readIndex(reader), lastTerm: reader.number() as Term }
+    case 'preVoteReply':
+    case 'voteReply':
+      return { kind, term, granted: readFlag(reader) }
+    case 'append':
+      return readAppend(reader, term)
+    case 'appendReply':
+      return { kind, term, matchIndex: readIndex(reader) }
+    case 'appendRefusal':
+      return readRefusal(reader, term)
+    case 'heartbeat': {
+      const commitIndex = readIndex(reader)
+      return { kind, term, commitIndex, round: reader.number(), sentIndex: readIndex(reader) }
+    }
+    case 'heartbeatReply':
+      return readHeartbeatReply(reader, term)
+  }
+}
+
+function readAppend(reader: ByteReader, term: Term): Append {
+  const prevIndex = readIndex(reader)
+  const prevTerm = reader.number() as Term
+  const commitIndex = readIndex(reader)
+  const count = reader.number()
+  if (count > reader.remaining) throw new MalformedMessageError(`it has no room for ${count} entries`)
+  const entries: Entry[] = []
+  let lastTerm = prevTerm
+  for (let place = 1; place <= count; place++) {
+    const entry = readEntry(reader, (prevIndex + place) as LogIndex)
+    if (entry.term < lastTerm) throw new MalformedMessageError('the terms of its entries go back')
+    lastTerm = entry.term
+    entries.push(entry)
+  }
+  if (lastTerm > term) throw new MalformedMessageError('an entry is of a term above the sender\u2019s')
+  if ((prevIndex === 0) !== (prevTerm === 0)) throw new MalformedMessageError('index and term do not belong together')
+  return { kind: 'append', term, prevIndex, prevTerm, entries, commitIndex }
+}
+
+function readRefusal(reader: ByteReader, term: Term): AppendRefusal {
+  const prevIndex = readIndex(reader)
+  const hintIndex = readIndex(reader)
+  if (hintIndex >= prevIndex) throw new MalformedMessageError('its hint does not lie before what it refuses')
+  return { kind: 'appendRefusal', term, prevIndex, hintIndex, hintTerm: reader.number() as Term }
+}
+
+function readHeartbeatReply(reader: ByteReader, term: Term): HeartbeatReply {
+  const round = reader.number()
+  const sentIndex = readIndex(reader)
+  const receivedIndex = readIndex(reader)
+  const matchIndex = readIndex(reader)
+  if (matchIndex > receivedIndex) throw new MalformedMessageError('more is flushed than was received')
+  return { kind: 'heartbeatReply', term, round, sentIndex, receivedIndex, matchIndex }
+}
+
+function readIndex(reader: ByteReader): LogIndex {
+  return reader.number() as LogIndex
+}
+
+function readFlag(reader: ByteReader): boolean {
+  const value = reader.byte()
+  if (value > 1) throw new MalformedMessageError(`${value} stands for neither yes nor no`)
+  return value === 1
+}
+
+function checkVersion(reader: ByteReader): void {
+  const found = reader.byte()
+  if (found !== version) throw new MalformedMessageError(`its version is ${found}, this program reads ${version}`)
+}
+
+function writeEntry(writer: ByteWriter, entry: Entry): void {
+  writer
+    .number(entry.term)
+    .byte(entry.kind === 'noop' ? 0 : 1)
+    .bytes(entry.command)
+}
+
+function readEntry(reader: ByteReader, index: LogIndex): Entry {
+  const term = reader.number() as Term
+  const kind = readFlag(reader) ? 'command' : 'noop'
+  return { term, index, kind, command: reader.bytes() }
+}
+
+/** An entry as it lies on disk; its index is the key that it lies under. */
+export function encodeEntry(entry: Entry): Uint8Array {
+  const writer = new ByteWriter(entryBytes(entry)).byte(version)
+  writeEntry(writer, entry)
+  return writer.written()
+}
+
+/** @throws MalformedMessageError when it is no entry, or none of this version. */
+export function decodeEntry(bytes: Uint8Array, index: LogIndex): Entry {
+  const reader = new ByteReader(bytes)
+  checkVersion(reader)
+  const entry = readEntry(reader, index)
+  reader.end()
+  return entry
+}

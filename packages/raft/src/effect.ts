@@ -1,0 +1,35 @@
+import type { Entry, LogIndex, Message, ReplicaId, Term } from './message.ts'
+import type { RaftEvent } from './notice.ts'
+import type { HardState } from './state.ts'
+
+/** Why a proposal or a read was not taken. */
+export type Refusal = 'notLeader' | 'overloaded'
+
+/**
+ * What the core wants done, in this order. What must not be said before a flush does not appear before the event
+ * `persisted` that it waits for: everything here may be done at once.
+ */
+export type Effect =
+  | { readonly kind: 'send'; readonly to: ReplicaId; readonly message: Message }
+  /**
+   * Write all this in one batch, entries in place of whatever the log holds from the first of them on, and say `persisted` when
+   * the disk has it. At most one is under way.
+   */
+  | {
+      readonly kind: 'persist'
+      readonly write: number
+      readonly hardState: HardState
+      readonly entries: readonly Entry[]
+    }
+  /** These are committed: give their commands to the state machine, in this order, now. */
+  | { readonly kind: 'apply'; readonly entries: readonly Entry[] }
+  /** Read the entries after `prevIndex` from the store, and say `loaded`. */
+  | { readonly kind: 'load'; readonly to: ReplicaId; readonly prevIndex: LogIndex }
+  | { readonly kind: 'proposalTaken'; readonly proposal: number; readonly term: Term; readonly index: LogIndex }
+  | { readonly kind: 'proposalRefused'; readonly proposal: number; readonly why: Refusal }
+  /** This replica was the leader after the question, and has applied everything committed before it. */
+  | { readonly kind: 'readConfirmed'; readonly read: number }
+  | { readonly kind: 'readRefused'; readonly read: number; readonly why: Refusal }
+  /** What was proposed here and is not applied yet may or may not be committed by others. */
+  | { readonly kind: 'proposalsUncertain' }
+  | { readonly kind: 'notice'; readonly event: RaftEvent }

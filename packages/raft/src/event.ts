@@ -1,0 +1,24 @@
+import type { Entry, LogIndex, Message, ReplicaId, Term } from './message.ts'
+
+/** What can happen to the core. */
+export type Event =
+  /** Time went by. `chance`, drawn evenly from [0, 1), spreads the election time-outs. */
+  | { readonly kind: 'tick'; readonly elapsedMs: number; readonly chance: number }
+  | { readonly kind: 'received'; readonly from: ReplicaId; readonly message: Message }
+  /** The disk holds everything of the write. */
+  | { readonly kind: 'persisted'; readonly write: number }
+  /** Someone wants a command in the log. The number names the proposal in the effects that answer it. */
+  | { readonly kind: 'proposed'; readonly proposal: number; readonly command: Uint8Array }
+  /** Someone asks whether this replica still leads. */
+  | { readonly kind: 'asked'; readonly read: number }
+  /** The answer to the effect `load`: entries right after a position. */
+  | {
+      readonly kind: 'loaded'
+      readonly to: ReplicaId
+      readonly prevIndex: LogIndex
+      readonly prevTerm: Term
+      readonly entries: readonly Entry[]
+    }
+  /** The bus knows nobody who listens for the leader: a hint, never a proof. `chance` as in `tick`. */
+  | { readonly kind: 'leaderUnreachable'; readonly leader: ReplicaId; readonly chance: number }
+  | { readonly kind: 'stopped' }

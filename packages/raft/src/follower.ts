@@ -1,0 +1,82 @@
+import { heardLeader, heartbeatReply, matchIndexOf } from './contact.ts'
+import type { Effect } from './effect.ts'
+import { invariant } from './invariant.ts'
+import { lastIndexOf, lastPossibleMatch, plus, push, termAt, truncateFrom } from './log.ts'
+import type { Append, Entry, Heartbeat, LogIndex, ReplicaId } from './message.ts'
+import { becomeFollower } from './role.ts'
+import { type Follower, type RaftState, send } from './state.ts'
+
+/** Takes a leader's entries, or says where the logs may still agree (Raft paper, section 5.3). */
+export function receiveAppend(state: RaftState, from: ReplicaId, append: Append, effects: Effect[]): void {
+  const role = follow(state, from, effects)
+  const lastSent = plus(append.prevIndex, append.entries.length)
+  const known = append.prevIndex < state.commitIndex
+  if (!known && termAt(state.log, append.prevIndex) !== append.prevTerm) {
+    refuse(state, from, append, effects)
+    return
+  }
+  // What is committed here is committed everywhere: the part of an append that lies before needs no look.
+  const news = known ? append.entries.slice(state.commitIndex - append.prevIndex) : append.entries
+  take(state, news)
+  role.owesReply = true
+  if (lastSent > role.receivedIndex) role.receivedIndex = lastSent
+  commitUpTo(state, Math.min(append.commitIndex, role.receivedIndex))
+}
+
+export function receiveHeartbeat(state: RaftState, from: ReplicaId, heartbeat: Heartbeat, effects: Effect[]): void {
+  const role = follow(state, from, effects)
+  commitUpTo(state, Math.min(heartbeat.commitIndex, role.receivedIndex))
+  send(state, from, heartbeatReply(state, role, heartbeat.round, heartbeat.sentIndex), effects)
+}
+
+/** Tells the leader what the disk holds of its log; nothing else does, so nothing is acknowledged before its flush. */
+export function acknowledge(state: RaftState, effects: Effect[]): void {
+  const { role } = state
+  if (role.kind !== 'follower' || role.leader === undefined || !role.owesReply) return
+  const matchIndex = matchIndexOf(state, role)
+  if (matchIndex <= role.toldIndex && matchIndex < role.receivedIndex) return
+  role.toldIndex = matchIndex
+  role.owesReply = matchIndex < role.receivedIndex
+  send(state, role.leader, { kind: 'appendReply', term: state.hardState.term, matchIndex }, effects)
+}
+
+function follow(state: RaftState, leader: ReplicaId, effects: Effect[]): Follower {
+  heardLeader(state)
+  invariant(state.role.kind !== 'leader', `${leader} and ${state.id} both lead in term ${state.hardState.term}`)
+  if (state.role.kind !== 'follower' || state.role.leader === undefined) {
+    becomeFollower(state, state.hardState.term, leader, 'another leads', effects)
+  }
+  invariant(state.role.kind === 'follower', 'whoever hears a leader follows it')
+  const { role } = state
+  invariant(role.leader === leader, `${leader} and ${role.leader} both lead in term ${state.hardState.term}`)
+  return role
+}
+
+/** Entries that are there already stay, even if others follow them: an old append must not cut off newer entries. */
+function take(state: RaftState, entries: readonly Entry[]): void {
+  const { log } = state
+  for (const entry of entries) {
+    if (entry.index <= lastIndexOf(log)) {
+      if (termAt(log, entry.index) === entry.term) continue
+      invariant(entry.index > state.commitIndex, `the leader's entry ${entry.index} is not the committed one`)
+      truncateFrom(log, entry.index)
+      if (state.write !== undefined && state.write.lastIndex >= entry.index)
+        state.write.lastIndex = plus(entry.index, -1)
+    }
+    push(log, entry)
+  }
+}
+
+/** Fast backtracking: one answer steps over all entries whose term cannot be the leader's there. */
+function refuse(state: RaftState, from: ReplicaId, append: Append, effects: Effect[]): void {
+  const { prevIndex, prevTerm } = append
+  const hint = lastPossibleMatch(state.log, plus(prevIndex, -1), prevTerm)
+  const hintIndex = Math.max(hint, state.commitIndex) as LogIndex
+  const hintTerm = termAt(state.log, hintIndex)
+  invariant(hintTerm !== undefined, `the term of entry ${hintIndex} is known`)
+  send(state, from, { kind: 'appendRefusal', term: state.hardState.term, prevIndex, hintIndex, hintTerm }, effects)
+}
+
+function commitUpTo(state: RaftState, index: number): void {
+  if (index > state.commitIndex) state.commitIndex = index as LogIndex
+}

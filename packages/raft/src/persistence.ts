@@ -1,0 +1,38 @@
+import type { Effect } from './effect.ts'
+import { invariant } from './invariant.ts'
+import { lastIndexOf, unwritten } from './log.ts'
+import { isHardStateDurable, type RaftState } from './state.ts'
+
+/** Hands the store all that waits, unless a write is under way: then the next one gathers meanwhile. */
+export function persist(state: RaftState, effects: Effect[]): void {
+  if (state.write !== undefined) return
+  const { log, hardState } = state
+  const entries = unwritten(log)
+  const applied = state.appliedIndex > state.appliedHandedIndex
+  const appliedDue = applied && state.sinceAppliedHandedMs >= state.settings.applyFlushMs
+  if (entries.length === 0 && isHardStateDurable(state) && !appliedDue) return
+  const number = ++state.writes
+  state.write = { number, hardState, lastIndex: lastIndexOf(log) }
+  log.handedIndex = lastIndexOf(log)
+  state.appliedHandedIndex = state.appliedIndex
+  state.sinceAppliedHandedMs = 0
+  effects.push({ kind: 'persist', write: number, hardState, entries })
+}
+
+/** Time went by: what was applied is written with the next entries, but not much later. */
+export function waitForWrite(state: RaftState, elapsedMs: number): void {
+  if (state.appliedIndex > state.appliedHandedIndex) state.sinceAppliedHandedMs += elapsedMs
+}
+
+/** The disk holds a write: what waited for term and vote may be said. */
+export function persisted(state: RaftState, number: number, effects: Effect[]): void {
+  const { write, log } = state
+  invariant(write?.number === number, `write ${number} is the one under way, not ${write?.number}`)
+  state.write = undefined
+  state.durableHardState = write.hardState
+  // Entries of the write that were cut off meanwhile do not count: its last index was lowered with the cut.
+  if (write.lastIndex > log.durableIndex) log.durableIndex = write.lastIndex
+  if (!isHardStateDurable(state)) return
+  for (const { to, message } of state.held) effects.push({ kind: 'send', to, message })
+  state.held = []
+}

@@ -1,0 +1,144 @@
+import type { Effect } from './effect.ts'
+import type { Event } from './event.ts'
+import { invariant } from './invariant.ts'
+import { entryBytes, lastIndexOf, lastPossibleMatch, plus, push, slice, termAt, within } from './log.ts'
+import type { AppendRefusal, AppendReply, Entry, HeartbeatReply, LogIndex, ReplicaId, Term } from './message.ts'
+import { acknowledged, hasRoom, type Progress, probeFrom, refused, sent, sentIndexOf } from './progress.ts'
+import { reachedByMajority } from './quorum.ts'
+import { type Leader, type RaftState, send } from './state.ts'
+
+/** Puts a command into the log, or refuses it at once. */
+export function propose(state: RaftState, event: Event & { readonly kind: 'proposed' }, effects: Effect[]): void {
+  const { role, log, settings } = state
+  const { proposal, command } = event
+  if (role.kind !== 'leader') {
+    effects.push({ kind: 'proposalRefused', proposal, why: 'notLeader' })
+    return
+  }
+  const waiting = lastIndexOf(log) - state.commitIndex
+  if (waiting >= settings.maxUncommittedEntries || role.uncommittedBytes >= settings.maxUncommittedBytes) {
+    effects.push({ kind: 'proposalRefused', proposal, why: 'overloaded' })
+    return
+  }
+  const entry: Entry = { term: role.term, index: plus(lastIndexOf(log), 1), kind: 'command', command }
+  push(log, entry)
+  role.uncommittedBytes += entryBytes(entry)
+  effects.push({ kind: 'proposalTaken', proposal, term: entry.term, index: entry.index })
+}
+
+/** Sends each follower what waits for it, as far as its pipeline has room: everything that waits goes in one append. */
+export function replicate(state: RaftState, effects: Effect[]): void {
+  if (state.role.kind !== 'leader') return
+  for (const [to, progress] of state.role.followers) {
+    while (hasRoom(progress, state.settings.maxAppendsInFlight) && progress.nextIndex <= lastIndexOf(state.log)) {
+      sendNext(state, state.role, to, progress, effects)
+    }
+  }
+}
+
+function sendNext(state: RaftState, role: Leader, to: ReplicaId, progress: Progress, effects: Effect[]): void {
+  const { log, settings } = state
+  const prevIndex = plus(progress.nextIndex, -1)
+  const prevTerm = termAt(log, prevIndex)
+  if (prevTerm === undefined) {
+    progress.loading = true
+    effects.push({ kind: 'load', to, prevIndex })
+    return
+  }
+  const entries = slice(log, progress.nextIndex, settings.maxEntriesPerAppend, settings.maxAppendBytes)
+  sendEntries(state, role, to, progress, prevTerm, entries, effects)
+}
+
+function sendEntries(
+  state: RaftState,
+  { term }: Leader,
+  to: ReplicaId,
+  progress: Progress,
+  prevTerm: Term,
+  entries: readonly Entry[],
+  effects: Effect[],
+): void {
+  const prevIndex = plus(progress.nextIndex, -1)
+  send(state, to, { kind: 'append', term, prevIndex, prevTerm, entries, commitIndex: state.commitIndex }, effects)
+  sent(progress, plus(prevIndex, entries.length))
+}
+
+/** Older entries came from the store: they are committed, so they are right in every term. */
+export function sendLoaded(state: RaftState, event: Event & { readonly kind: 'loaded' }, effects: Effect[]): void {
+  if (state.role.kind !== 'leader') return
+  const progress = state.role.followers.get(event.to)
+  if (progress === undefined) return
+  progress.loading = false
+  if (event.prevIndex !== plus(progress.nextIndex, -1) || event.entries.length === 0) return
+  const { maxEntriesPerAppend, maxAppendBytes } = state.settings
+  const entries = within(event.entries.slice(0, maxEntriesPerAppend), maxAppendBytes)
+  sendEntries(state, state.role, event.to, progress, event.prevTerm, entries, effects)
+}
+
+export function receiveAppendReply(state: RaftState, from: ReplicaId, reply: AppendReply): void {
+  const progress = hear(state, from)
+  if (progress === undefined) return
+  checkMatch(state, from, reply.matchIndex)
+  acknowledged(progress, reply.matchIndex, reply.matchIndex)
+}
+
+export function receiveAppendRefusal(state: RaftState, from: ReplicaId, refusal: AppendRefusal): void {
+  const progress = hear(state, from)
+  if (progress === undefined) return
+  const match = lastPossibleMatch(state.log, refusal.hintIndex, refusal.hintTerm)
+  refused(progress, refusal.prevIndex, plus(match, 1))
+}
+
+export function receiveHeartbeatReply(state: RaftState, from: ReplicaId, reply: HeartbeatReply): void {
+  const progress = hear(state, from)
+  if (progress === undefined) return
+  checkMatch(state, from, reply.matchIndex)
+  if (reply.round > progress.round) progress.round = reply.round
+  acknowledged(progress, reply.receivedIndex, reply.matchIndex)
+  if (reply.round === 0) return
+  const lost = progress.mode === 'probe' || reply.receivedIndex < reply.sentIndex
+  if (lost) probeFrom(progress, progress.mode === 'probe' ? progress.nextIndex : plus(reply.receivedIndex, 1))
+}
+
+export function heartbeatWhenDue(state: RaftState, elapsedMs: number, effects: Effect[]): void {
+  if (state.role.kind !== 'leader') return
+  state.role.sinceHeartbeatMs += elapsedMs
+  if (state.role.sinceHeartbeatMs >= state.settings.heartbeatMs) sendHeartbeats(state, state.role, effects)
+}
+
+export function sendHeartbeats(state: RaftState, role: Leader, effects: Effect[]): void {
+  role.sinceHeartbeatMs = 0
+  const { term, round } = role
+  for (const [to, progress] of role.followers) {
+    const { commitIndex } = state
+    send(state, to, { kind: 'heartbeat', term, commitIndex, round, sentIndex: sentIndexOf(progress) }, effects)
+  }
+}
+
+/**
+ * Commits what is on a majority of disks, the leader's own counted like the others. Entries of earlier terms only along with
+ * one of the own term (Raft paper, section 5.4.2, figure 8).
+ */
+export function advanceCommit(state: RaftState): void {
+  const { role, log } = state
+  if (role.kind !== 'leader') return
+  const matches = [...role.followers.values()].map(({ matchIndex }) => matchIndex)
+  const reached = reachedByMajority([log.durableIndex, ...matches]) as LogIndex
+  if (reached <= state.commitIndex || termAt(log, reached) !== role.term) return
+  for (const entry of log.entries.slice(state.commitIndex - log.baseIndex, reached - log.baseIndex)) {
+    role.uncommittedBytes -= entryBytes(entry)
+  }
+  state.commitIndex = reached
+}
+
+function hear(state: RaftState, from: ReplicaId): Progress | undefined {
+  if (state.role.kind !== 'leader') return undefined
+  const progress = state.role.followers.get(from)
+  if (progress !== undefined) progress.silentMs = 0
+  return progress
+}
+
+function checkMatch(state: RaftState, from: ReplicaId, matchIndex: LogIndex): void {
+  const lastIndex = lastIndexOf(state.log)
+  invariant(matchIndex <= lastIndex, `${from} has the leader's log up to ${matchIndex}, which ends at ${lastIndex}`)
+}

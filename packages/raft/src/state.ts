@@ -1,0 +1,156 @@
+import type { Effect } from './effect.ts'
+import { invariant } from './invariant.ts'
+import { createLog, type Log } from './log.ts'
+import type { Entry, LogIndex, Message, ReplicaId, Term } from './message.ts'
+import type { Progress } from './progress.ts'
+import type { Ballot } from './quorum.ts'
+import type { RaftSettings } from './settings.ts'
+
+/** What must be on disk before anything is said in the term (Raft paper, figure 2: persistent state). */
+export interface HardState {
+  readonly term: Term
+  readonly votedFor: ReplicaId | undefined
+}
+
+export interface Follower {
+  readonly kind: 'follower'
+  leader: ReplicaId | undefined
+  /** Up to here the log is known to be the leader's of this term, flushed or not. */
+  receivedIndex: LogIndex
+  /** An append was taken and not answered in full yet. */
+  owesReply: boolean
+  /** What the leader was told that the disk holds. */
+  toldIndex: LogIndex
+}
+
+/** A round of pre-votes, or an election of its own term. */
+export interface Candidate {
+  readonly kind: 'preCandidate' | 'candidate'
+  readonly ballots: Map<ReplicaId, Ballot>
+}
+
+/** A question "am I still the leader?", answered when a majority has answered a heartbeat that left after it. */
+export interface Read {
+  readonly read: number
+  /** Undefined until an entry of the own term is committed: before, the leader does not know what is committed. */
+  asked: { readonly round: number; readonly index: LogIndex } | undefined
+}
+
+export interface Leader {
+  readonly kind: 'leader'
+  readonly term: Term
+  readonly followers: Map<ReplicaId, Progress>
+  /** The entry that opened the term. Once it is committed, everything before is known to be. */
+  readonly noopIndex: LogIndex
+  /** `becameLeader` was told. */
+  ready: boolean
+  uncommittedBytes: number
+  sinceHeartbeatMs: number
+  round: number
+  reads: Read[]
+}
+
+export type Role = Follower | Candidate | Leader | { readonly kind: 'stopped' }
+
+/** All that the core knows, as plain data that it alone owns: it can be cloned, compared and explored. */
+export interface RaftState {
+  readonly id: ReplicaId
+  readonly members: readonly ReplicaId[]
+  readonly settings: RaftSettings
+  hardState: HardState
+  /** The hard state that the disk holds. */
+  durableHardState: HardState
+  role: Role
+  log: Log
+  /** Never moves back. Entries up to here stay for ever. */
+  commitIndex: LogIndex
+  appliedIndex: LogIndex
+  /** What the last write took along of what was applied. */
+  appliedHandedIndex: LogIndex
+  sinceAppliedHandedMs: number
+  write: { readonly number: number; readonly hardState: HardState; lastIndex: LogIndex } | undefined
+  writes: number
+  /** Messages of this term that wait until term and vote are on disk. */
+  held: { readonly to: ReplicaId; readonly message: Message }[]
+  /** Time since a leader was heard, a vote was given, or an election was begun. */
+  electionElapsedMs: number
+  electionTimeoutMs: number
+  sinceLeaderMs: number
+  sinceProbeMs: number
+  /** The bus hinted that the leader's process is gone: an election begins when `electionElapsedMs` has come to this. */
+  suspicion: { readonly dueMs: number } | undefined
+}
+
+export interface Recovered {
+  readonly hardState: HardState
+  readonly appliedIndex: LogIndex
+  /** Term of the entry at `appliedIndex`. */
+  readonly appliedTerm: Term
+  /** Entries after `appliedIndex`. */
+  readonly entries: readonly Entry[]
+}
+
+export interface CreateStateOptions extends Recovered {
+  readonly id: ReplicaId
+  readonly members: readonly ReplicaId[]
+  readonly settings: RaftSettings
+  /** As in the event `tick`. */
+  readonly chance: number
+}
+
+/** The state of a replica that starts, from what its disk holds. */
+export function createState(options: CreateStateOptions): RaftState {
+  const { id, members, settings, hardState, appliedIndex, appliedTerm, entries, chance } = options
+  invariant(members.includes(id) && new Set(members).size === members.length, `${id} is one of ${members.join(', ')}`)
+  return {
+    id,
+    members,
+    settings,
+    hardState,
+    durableHardState: hardState,
+    role: createFollower(undefined, appliedIndex),
+    log: createLog(appliedIndex, appliedTerm, entries),
+    commitIndex: appliedIndex,
+    appliedIndex,
+    appliedHandedIndex: appliedIndex,
+    sinceAppliedHandedMs: 0,
+    write: undefined,
+    writes: 0,
+    held: [],
+    electionElapsedMs: 0,
+    electionTimeoutMs: drawElectionTimeoutMs(settings, chance),
+    sinceLeaderMs: 0,
+    sinceProbeMs: 0,
+    suspicion: undefined,
+  }
+}
+
+export function createFollower(leader: ReplicaId | undefined, commitIndex: LogIndex): Follower {
+  return { kind: 'follower', leader, receivedIndex: commitIndex, owesReply: false, toldIndex: 0 as LogIndex }
+}
+
+export function drawElectionTimeoutMs(settings: RaftSettings, chance: number): number {
+  const { electionTimeoutMinMs, electionTimeoutMaxMs } = settings
+  return electionTimeoutMinMs + chance * (electionTimeoutMaxMs - electionTimeoutMinMs)
+}
+
+export function peersOf(state: RaftState): readonly ReplicaId[] {
+  return state.members.filter((member) => member !== state.id)
+}
+
+export function leaderOf(state: RaftState): ReplicaId | undefined {
+  if (state.role.kind === 'leader') return state.id
+  return state.role.kind === 'follower' ? state.role.leader : undefined
+}
+
+/** Whether the disk holds the present term and vote. */
+export function isHardStateDurable(state: RaftState): boolean {
+  const { hardState, durableHardState } = state
+  return hardState.term === durableHardState.term && hardState.votedFor === durableHardState.votedFor
+}
+
+/** Sends a message of the present term, or holds it back until term and vote are on disk: the one way out for all messages. */
+export function send(state: RaftState, to: ReplicaId, message: Message, effects: Effect[]): void {
+  if (isHardStateDurable(state)) effects.push({ kind: 'send', to, message })
+  else state.held.push({ to, message })
+}
