@@ -4,12 +4,12 @@ import type { Order } from './order.ts'
 
 const askAgainMs = 100 // between two questions under the same key
 const requestTimeoutMs = 30_000 // longer than any transaction's budget: then the customer asks again
-const maxAttempts = 5 // with a fresh key each, after a refusal of which the shop says that trying again can help
+const maxAttempts = 8 // after refusals of which the shop says that trying again can help
 
 interface Reply {
   readonly outcome: 'committed' | 'refused' | 'in-doubt'
   readonly code?: string
-  readonly retryable?: boolean
+  readonly tryAgain?: 'no' | 'with-this-key' | 'with-a-new-key'
 }
 
 /** Places all orders, `inFlight` at a time, and keeps the ledger. Stops early when `signal` aborts. */
@@ -34,36 +34,36 @@ export async function placeOrders(
 
 async function placeOrder(order: Order, checkoutUrl: () => string, ledger: Ledger, signal: AbortSignal): Promise<void> {
   const startedAtMs = performance.now()
+  let key: string | undefined
   for (let attempt = 1; ; attempt += 1) {
-    const reply = await placeUnderOneKey(order, checkoutUrl, ledger, signal)
+    key ??= await freshKey(checkoutUrl, signal)
+    if (key === undefined) return
+    const reply = await askUntilTold(key, order, checkoutUrl, ledger, signal)
     if (reply === undefined) return
-    if (reply.outcome === 'refused' && reply.retryable && attempt < maxAttempts) continue
-    const entry = { order, ...(reply.code === undefined ? {} : { code: reply.code }) }
+    if (reply.outcome === 'refused' && reply.tryAgain !== 'no' && attempt < maxAttempts) {
+      if (reply.tryAgain === 'with-a-new-key') key = undefined
+      continue
+    }
     const outcome = reply.outcome === 'committed' ? 'committed' : 'refused'
-    ledger.record({ ...entry, outcome }, performance.now() - startedAtMs)
+    const entry = { order, outcome, ...(reply.code === undefined ? {} : { code: reply.code }) } as const
+    ledger.record(entry, performance.now() - startedAtMs)
     return
   }
 }
 
-/** Asks under one idempotency key until there is a definite answer; undefined when told to stop. */
-async function placeUnderOneKey(
+/** Asks under one key until there is a definite answer; undefined when told to stop. No answer is no outcome. */
+async function askUntilTold(
+  key: string,
   order: Order,
   checkoutUrl: () => string,
   ledger: Ledger,
   signal: AbortSignal,
 ): Promise<Reply | undefined> {
-  let key: string | undefined
   let doubted = false
   try {
     while (!signal.aborted) {
-      try {
-        key ??= await freshKey(checkoutUrl(), signal)
-        const reply = await postOrder(checkoutUrl(), key, order, signal)
-        if (reply.outcome !== 'in-doubt') return reply
-      } catch (error) {
-        if (error instanceof UnexpectedAnswerError) throw error
-        // No answer is no outcome: the same key is asked again.
-      }
+      const reply = await postOrder(checkoutUrl(), key, order, signal)
+      if (reply !== undefined && reply.outcome !== 'in-doubt') return reply
       if (!doubted) ledger.inDoubt += 1
       doubted = true
       await sleep(askAgainMs)
@@ -79,20 +79,34 @@ class UnexpectedAnswerError extends Error {
   override readonly name = 'UnexpectedAnswerError'
 }
 
-async function freshKey(checkoutUrl: string, signal: AbortSignal): Promise<string> {
-  const response = await fetch(`${checkoutUrl}/keys`, { method: 'POST', signal })
-  const { key } = (await response.json()) as { key: string }
-  return key
+async function freshKey(checkoutUrl: () => string, signal: AbortSignal): Promise<string | undefined> {
+  while (!signal.aborted) {
+    const response = await attempt(`${checkoutUrl()}/keys`, { method: 'POST' }, signal)
+    if (response !== undefined) return ((await response.json()) as { key: string }).key
+    await sleep(askAgainMs)
+  }
+  return undefined
 }
 
-async function postOrder(checkoutUrl: string, key: string, order: Order, signal: AbortSignal): Promise<Reply> {
-  const response = await fetch(`${checkoutUrl}/orders`, {
-    method: 'POST',
-    headers: { 'content-type': 'application/json', 'idempotency-key': key },
-    body: JSON.stringify(order),
-    signal: AbortSignal.any([signal, AbortSignal.timeout(requestTimeoutMs)]),
-  })
-  if (response.status === 201 || response.status === 409 || response.status === 503)
-    return (await response.json()) as Reply
+async function postOrder(
+  checkoutUrl: string,
+  key: string,
+  order: Order,
+  signal: AbortSignal,
+): Promise<Reply | undefined> {
+  const headers = { 'content-type': 'application/json', 'idempotency-key': key }
+  const request = { method: 'POST', headers, body: JSON.stringify(order) }
+  const response = await attempt(`${checkoutUrl}/orders`, request, signal)
+  if (response === undefined) return undefined
+  if ([201, 409, 503].includes(response.status)) return (await response.json()) as Reply
   throw new UnexpectedAnswerError(`Checkout answered ${response.status}: ${await response.text()}`)
+}
+
+/** A response, or undefined when there is none in time. */
+async function attempt(url: string, request: RequestInit, signal: AbortSignal): Promise<Response | undefined> {
+  try {
+    return await fetch(url, { ...request, signal: AbortSignal.any([signal, AbortSignal.timeout(requestTimeoutMs)]) })
+  } catch {
+    return undefined
+  }
 }

@@ -1,6 +1,5 @@
 import { execFile } from 'node:child_process'
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { type NatsServer, startNats } from '../nats.ts'
@@ -8,6 +7,8 @@ import { type PostgresServer, startPostgres } from '../postgres.ts'
 import { Service } from './service.ts'
 
 const root = join(import.meta.dirname, '..', '..')
+// Not the system's folder for temporary files: that may lie in memory, where no vote is durable.
+const data = join(root, '.tools', 'data')
 export const replicaNames = ['n1', 'n2', 'n3'] as const
 
 export interface ShopOptions {
@@ -77,7 +78,8 @@ export class Shop implements AsyncDisposable {
 
   /** Starts everything and returns when orders can be placed. */
   static async start({ preload, onProgress = () => undefined }: ShopOptions = {}): Promise<Shop> {
-    const folder = mkdtempSync(join(tmpdir(), 'verdict-shop-'))
+    mkdirSync(data, { recursive: true })
+    const folder = mkdtempSync(join(data, 'shop-'))
     onProgress('starting NATS and two PostgreSQL servers')
     const servers = await Promise.allSettled([startNats(), startPostgres(), startPostgres()])
     const [nats, paymentsDatabase, ordersDatabase] = servers

@@ -1,4 +1,4 @@
-import { defineParticipant, operation, refuse } from '@verdict/participant'
+import { defineParticipant, refuse } from '@verdict/participant'
 import { postgres } from '@verdict/postgres'
 import pg from 'pg'
 import { z } from 'zod'
@@ -17,13 +17,13 @@ export function defineBank(name: BankName, connectionString: string) {
     name,
     resource: postgres({ connectionString }),
     operations: {
-      move: operation({
+      move: {
         input: z.object({ account: z.number().int(), cents: z.number().int() }),
         async run({ account, cents }, { sql }) {
           const moved = await sql.query('update account set cents = cents + $2 where id = $1', [account, cents])
           if (moved.rowCount === 0) throw refuse('unknown-account', `There is no account ${account}.`)
         },
-      }),
+      },
     },
   })
 }

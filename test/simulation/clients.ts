@@ -1,16 +1,18 @@
-import { connect, InDoubt, TransactionAborted, type Verdict } from '@verdict/client'
+import { connect, InDoubt, type Transaction, TransactionAborted, type Verdict } from '@verdict/client'
 import type { TransactionId } from '@verdict/protocol'
 import type { SeededRandom, SimulatedProcess, SimulatedWorld, Simulation } from '@verdict/runtime/simulated'
 import { accounts, type Bank, type BankContract } from './bank.ts'
 
 const budgetMs = 4_000
 const textEncoder = new TextEncoder()
+const textDecoder = new TextDecoder()
 
 /** What one client was told of one id, at some time. */
 export interface Told {
   readonly client: string
   readonly id: TransactionId
-  readonly outcome: 'committed' | 'aborted' | 'read-only'
+  /** `refused`: this run had no effect, and nothing about the id was recorded by it. */
+  readonly outcome: 'committed' | 'aborted' | 'refused' | 'read-only'
   /** Sum over all banks that the transaction read under locks; only for audits. */
   readonly total?: number
 }
@@ -24,6 +26,18 @@ export interface Plan {
   /** Share of runs under an id that the client keeps and asks for again until it is told. */
   readonly kept: number
 }
+
+/** A transfer as the client means it: a kept id always runs the same one. */
+interface Transfer {
+  readonly from: string
+  readonly to: string
+  readonly debited: string
+  readonly credited: string
+  readonly amount: number
+  readonly oneShot: boolean
+}
+
+type Run = () => Promise<{ readonly receipt: { readonly id: TransactionId; readonly path?: string } }>
 
 /** A client process: it runs transactions one after another, and after a crash goes on with the ids that it kept. */
 export class Client {
@@ -44,8 +58,10 @@ export class Client {
 
   async #live(world: SimulatedWorld): Promise<void> {
     const verdict = await connect({ world, owner: 'teller', group: 'main' })
-    for (const [key] of world.disk.list('kept/'))
-      await this.#insist(verdict, world, key.slice('kept/'.length) as TransactionId)
+    for (const [key, value] of world.disk.list('kept/')) {
+      const transfer = JSON.parse(textDecoder.decode(value)) as Transfer
+      await this.#insist(verdict, world, key.slice('kept/'.length) as TransactionId, transfer)
+    }
     while (this.#left > 0) {
       this.#left -= 1
       await this.#runOne(verdict, world)
@@ -54,83 +70,86 @@ export class Client {
   }
 
   async #runOne(verdict: Verdict, world: SimulatedWorld): Promise<void> {
-    const { random } = world
+    const { random, disk } = world
     if (random.chance(this.#plan.audits)) return await this.#audit(verdict, world)
-    if (!random.chance(this.#plan.kept)) return await this.#attempt(verdict, world, undefined)
+    const transfer = this.#drawTransfer(random)
+    if (!random.chance(this.#plan.kept)) {
+      await this.#listen(undefined, () => this.#run(verdict, world, transfer, undefined))
+      return
+    }
     const id = verdict.newId()
     // Kept before it is used: whoever runs a kept id twice must be told one outcome.
-    await world.disk.commit(new Map([[`kept/${id}`, textEncoder.encode(id)]]))
-    await this.#insist(verdict, world, id)
+    await disk.commit(new Map([[`kept/${id}`, textEncoder.encode(JSON.stringify(transfer))]]))
+    await this.#insist(verdict, world, id, transfer)
   }
 
-  /** Runs under a kept id until there is a definite answer. */
-  async #insist(verdict: Verdict, world: SimulatedWorld, id: TransactionId): Promise<void> {
-    const before = this.told.length
-    while (this.told.length === before) {
-      await this.#attempt(verdict, world, id)
-      if (this.told.length === before) await new Promise<void>((resolve) => world.clock.after(200, resolve))
+  /** Runs under a kept id until there is a definite answer: an outcome, or a refusal that another try would not change. */
+  async #insist(verdict: Verdict, world: SimulatedWorld, id: TransactionId, transfer: Transfer): Promise<void> {
+    while (!(await this.#listen(id, () => this.#run(verdict, world, transfer, id)))) {
+      await new Promise<void>((resolve) => world.clock.after(200, resolve))
     }
     await world.disk.commit(new Map([[`kept/${id}`, undefined]]))
   }
 
-  async #attempt(verdict: Verdict, world: SimulatedWorld, id: TransactionId | undefined): Promise<void> {
-    const { random } = world
-    const [from, to] = twoOf(random, this.#banks)
-    const amount = random.integer(1, 60)
+  #run(verdict: Verdict, world: SimulatedWorld, transfer: Transfer, id: TransactionId | undefined): ReturnType<Run> {
+    const { from, to, debited, credited, amount, oneShot } = transfer
     const options = { budgetMs, ...(id === undefined ? {} : { id }) }
-    const debit = { account: random.pick(accounts), amount: -amount }
-    const credit = { account: random.pick(accounts), amount }
-    await this.#listen(id, async () => {
-      if (random.chance(this.#plan.oneShots)) {
-        const calls = [
-          verdict.call<BankContract>(from.name).move(debit),
-          verdict.call<BankContract>(to.name).move(credit),
-        ] as const
-        return await verdict.submit(calls, options)
-      }
-      return await verdict.transaction(async (tx) => {
-        await tx.on<BankContract>(from.name).move(debit)
-        await tx.on<BankContract>(to.name).move(credit)
-        if (random.chance(0.05)) throw new Error('the client changed its mind')
-      }, options)
-    })
+    const debit = { account: debited, amount: -amount }
+    const credit = { account: credited, amount }
+    if (oneShot) {
+      const calls = [verdict.call<BankContract>(from).move(debit), verdict.call<BankContract>(to).move(credit)] as const
+      return verdict.submit(calls, options)
+    }
+    const work = async (tx: Transaction): Promise<void> => {
+      await tx.on<BankContract>(from).move(debit)
+      await tx.on<BankContract>(to).move(credit)
+      if (id === undefined && world.random.chance(0.05)) throw new Error('the client changed its mind')
+    }
+    return id === undefined ? verdict.transaction(work, { budgetMs }) : verdict.transaction(work, { budgetMs, id })
   }
 
   async #audit(verdict: Verdict, world: SimulatedWorld): Promise<void> {
     const order = world.random.chance(0.5) ? this.#banks : this.#banks.toReversed()
     let total = 0
+    const work = async (tx: Transaction): Promise<void> => {
+      total = 0
+      for (const bank of order) total += await tx.on<BankContract>(bank.name).read({})
+    }
     await this.#listen(
       undefined,
-      () =>
-        verdict.transaction(
-          async (tx) => {
-            total = 0
-            for (const bank of order) total += await tx.on<BankContract>(bank.name).read({})
-          },
-          { budgetMs },
-        ),
+      () => verdict.transaction(work, { budgetMs }),
       () => total,
     )
   }
 
-  async #listen(
-    kept: TransactionId | undefined,
-    run: () => Promise<{ readonly receipt: { readonly id: TransactionId; readonly path?: string } }>,
-    total?: () => number,
-  ): Promise<void> {
+  /** Notes what the client is told; false when it has to ask again. */
+  async #listen(kept: TransactionId | undefined, run: Run, total?: () => number): Promise<boolean> {
     const client = this.process.name
     try {
       const { receipt } = await run()
       const outcome = receipt.path === 'read-only' ? 'read-only' : 'committed'
       this.told.push({ client, id: receipt.id, outcome, ...(total === undefined ? {} : { total: total() }) })
+      return true
     } catch (error) {
-      if (error instanceof TransactionAborted) this.told.push({ client, id: kept ?? error.id, outcome: 'aborted' })
-      else if (!(error instanceof InDoubt)) throw error
+      if (error instanceof InDoubt) return false
+      if (!(error instanceof TransactionAborted)) throw error
+      // A kept id of which nothing is recorded may be run again, and is, when that can help.
+      if (kept !== undefined && !error.recorded && error.retryable) return false
+      this.told.push({ client, id: error.id, outcome: error.recorded ? 'aborted' : 'refused' })
+      return true
     }
   }
-}
 
-function twoOf(random: SeededRandom, banks: readonly Bank[]): [Bank, Bank] {
-  const from = random.pick(banks)
-  return [from, random.pick(banks.filter((bank) => bank !== from))]
+  #drawTransfer(random: SeededRandom): Transfer {
+    const from = random.pick(this.#banks)
+    const to = random.pick(this.#banks.filter((bank) => bank !== from))
+    return {
+      from: from.name,
+      to: to.name,
+      debited: random.pick(accounts),
+      credited: random.pick(accounts),
+      amount: random.integer(1, 60),
+      oneShot: random.chance(this.#plan.oneShots),
+    }
+  }
 }

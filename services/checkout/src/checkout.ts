@@ -24,7 +24,8 @@ export type Placed =
       readonly participant: string | undefined
       readonly code: string
       readonly message: string
-      readonly retryable: boolean
+      /** Whether another try can help, and under which key: an outcome that is recorded stays with its key for good. */
+      readonly tryAgain: 'no' | 'with-this-key' | 'with-a-new-key'
     }
   | { readonly outcome: 'in-doubt'; readonly id: string; readonly message: string }
 
@@ -46,8 +47,9 @@ export async function placeOrder(verdict: Verdict, id: string, order: Order): Pr
     return { outcome: 'committed', id, replayed }
   } catch (error) {
     if (error instanceof TransactionAborted) {
-      const { participant, code, message, retryable } = error.reason
-      return { outcome: 'refused', id, participant, code, message, retryable }
+      const { participant, code, message } = error.reason
+      const tryAgain = !error.retryable ? 'no' : error.recorded ? 'with-a-new-key' : 'with-this-key'
+      return { outcome: 'refused', id, participant, code, message, tryAgain }
     }
     if (error instanceof InDoubt) return { outcome: 'in-doubt', id, message: error.message }
     throw error

@@ -1,5 +1,5 @@
 import { lmdb } from '@verdict/lmdb'
-import { defineParticipant, operation, refuse } from '@verdict/participant'
+import { defineParticipant, refuse } from '@verdict/participant'
 import { z } from 'zod'
 
 const reserve = z.object({
@@ -19,7 +19,7 @@ export function defineInventory(path: string, delivered: Readonly<Record<string,
     name: 'inventory',
     resource: lmdb({ path }),
     operations: {
-      reserve: operation({
+      reserve: {
         input: reserve,
         async run({ orderId, sku, quantity }, { store }) {
           const left = stocked.optional().parse(await store.get(`stock/${sku}`)) ?? delivered[sku]
@@ -29,7 +29,7 @@ export function defineInventory(path: string, delivered: Readonly<Record<string,
           await store.put(`reservation/${orderId}`, { sku, quantity })
           return { left: left - quantity }
         },
-      }),
+      },
     },
   })
 }

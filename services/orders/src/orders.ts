@@ -1,4 +1,4 @@
-import { defineParticipant, operation } from '@verdict/participant'
+import { defineParticipant } from '@verdict/participant'
 import { postgres } from '@verdict/postgres'
 import { z } from 'zod'
 
@@ -24,7 +24,7 @@ export function defineOrders(connectionString: string) {
     name: 'orders',
     resource: postgres({ connectionString }),
     operations: {
-      place: operation({
+      place: {
         input: place,
         async run({ orderId, customer, sku, quantity, cents }, { sql }) {
           await sql.query('insert into placed_order (id, customer, sku, quantity, cents) values ($1, $2, $3, $4, $5)', [
@@ -36,7 +36,7 @@ export function defineOrders(connectionString: string) {
           ])
           return { orderId }
         },
-      }),
+      },
     },
   })
 }

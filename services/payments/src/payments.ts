@@ -1,4 +1,4 @@
-import { defineParticipant, operation, refuse } from '@verdict/participant'
+import { defineParticipant, refuse } from '@verdict/participant'
 import { postgres } from '@verdict/postgres'
 import { z } from 'zod'
 
@@ -20,7 +20,7 @@ export function definePayments(connectionString: string) {
     name: 'payments',
     resource: postgres({ connectionString }),
     operations: {
-      charge: operation({
+      charge: {
         input: charge,
         async run({ orderId, account, cents }, { sql }) {
           const paid = await sql.query('update account set cents = cents - $2 where id = $1 and cents >= $2', [
@@ -35,7 +35,7 @@ export function definePayments(connectionString: string) {
           ])
           return { account, cents }
         },
-      }),
+      },
     },
   })
 }
