@@ -93,7 +93,7 @@ describe('committed', () => {
   })
 
   test.each([
-    ['another token', list, (_: Token) => tokenOf(9)],
+    ['another token', list, () => tokenOf(9)],
     ['another digest', calledList(instanceOf(9), tokenOf(9), 1), (token: Token) => token],
   ])('under %s is a hazard, and the prepared branch is kept', async (_, told, tokenFor) => {
     const { stage, list: own, token } = await prepared()
