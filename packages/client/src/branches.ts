@@ -65,9 +65,9 @@ export function callAnswered(branch: OpenedBranch, opening: Opening): void {
   branch.answered += 1
 }
 
-/** The first poison stays: it is what the caller is told. */
+/** The first poison stays: it is what the caller is told. A sealed list stands, whatever is tried after it. */
 export function poison(branches: Branches, reason: Reason): void {
-  branches.poison ??= reason
+  if (!branches.sealed) branches.poison ??= reason
 }
 
 /** Every branch to which a call was ever sent, for the list (rule R4). */

@@ -123,13 +123,8 @@ export class Interactive implements Transaction {
   }
 
   private call(participant: ParticipantName, name: string, input: unknown): Promise<unknown> {
-    const before = this.tails.get(participant)
     this.made += 1
-    const operation = plannedOperation(participant, name, input)
-    const called =
-      before === undefined
-        ? this.callNow(participant, operation)
-        : before.then(() => this.callNow(participant, operation))
+    const called = this.callInTurn(participant, name, input, this.tails.get(participant))
     // Its failure is told by the transaction as well: one that nobody awaits must not stop the process.
     this.tails.set(
       participant,
@@ -138,16 +133,28 @@ export class Interactive implements Transaction {
     return called
   }
 
+  private async callInTurn(
+    participant: ParticipantName,
+    name: string,
+    input: unknown,
+    before: Promise<unknown> | undefined,
+  ): Promise<unknown> {
+    try {
+      const operation = plannedOperation(participant, name, input)
+      await before
+      if (this.branches.poison !== undefined) throw this.aborted(this.branches.poison)
+      return await this.callNow(participant, operation)
+    } catch (error) {
+      poison(this.branches, reasonOf(error))
+      throw error
+    }
+  }
+
   private async callNow(participant: ParticipantName, operation: Operation): Promise<unknown> {
-    if (this.branches.poison !== undefined) throw this.aborted(this.branches.poison)
     const { id, nonce, endsAtMs } = this
     const { branch, n } = beginCall(this.branches, participant)
     const signal = this.ending.signal
-    const call = { id, nonce, branch, n, operation, endsAtMs, signal }
-    const called = await callOperation(this.line, call).catch((error: unknown) => {
-      poison(this.branches, reasonOf(error))
-      throw error
-    })
+    const called = await callOperation(this.line, { id, nonce, branch, n, operation, endsAtMs, signal })
     switch (called.kind) {
       case 'value':
         callAnswered(branch, called.opening)
