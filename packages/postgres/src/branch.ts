@@ -30,7 +30,7 @@ export class PostgresBranch implements OpenBranch<{ readonly sql: Sql }> {
   readonly #sql: BranchSession
   readonly #connection: Connection
   readonly #home: BranchHome
-  #open = true
+  #ending: Promise<unknown> | undefined
 
   /** Begins without waiting: BEGIN travels with the first statement. If it fails, that one cannot write (see `Connection`). */
   constructor(connection: Connection, home: BranchHome) {
@@ -42,51 +42,50 @@ export class PostgresBranch implements OpenBranch<{ readonly sql: Sql }> {
   }
 
   async prepare(note: BranchNote): Promise<PrepareResult> {
-    if (!this.#open) throw new Error('broken invariant: a branch is prepared once, and not after its rollback')
-    return this.#close(async () => {
+    if (this.#ending) throw new Error('broken invariant: a branch is prepared once, and not after its rollback')
+    return this.#end(async () => {
       if (this.#connection.lost) return refused(lostBefore)
       return (this.#sql.wrote ? undefined : await this.#endUnlessWritten()) ?? (await this.#write(note))
     })
   }
 
   async rollback(): Promise<void> {
-    if (!this.#open) return
-    await this.#close(async () => {
-      if (this.#sql.running > 0) await this.#home.terminate(this.#connection)
-      else await this.#end('rollback')
-    })
+    await (this.#ending ??
+      this.#end(async () => {
+        if (this.#sql.running > 0) await this.#home.terminate(this.#connection)
+        else await this.#run('rollback')
+      }))
   }
 
   /** Takes no more statements, ends the branch by `work`, and gives the connection back. */
-  async #close<T>(work: () => Promise<T>): Promise<T> {
-    this.#open = false
+  #end<T>(work: () => Promise<T>): Promise<T> {
     this.#sql.end()
     const timer = setTimeout(() => this.#connection.destroy(), endTimeoutMs)
-    try {
-      return await work()
-    } finally {
+    const ending = work().finally(() => {
       clearTimeout(timer)
       this.#home.release(this.#connection)
-    }
+    })
+    this.#ending = ending
+    return ending
   }
 
   /** Ends the transaction if nothing was written in it; undefined when something was. */
   async #endUnlessWritten(): Promise<PrepareResult | undefined> {
     const asked = await attempt(this.#connection.query<Asked>({ name: 'verdict_asked', text: asking }))
     if (asked instanceof Error) {
-      await this.#end('rollback')
+      await this.#run('rollback')
       return refused(reasonOf(this.#sql.failure ?? asked))
     }
     const [found] = asked.rows
     if (!found) throw new Error('broken invariant: the question whether anything was written has one row')
     if (found.intact && found.written) return undefined
     if (!found.intact) {
-      await this.#end('rollback')
+      await this.#run('rollback')
       return refused(endedBehindOurBack)
     }
     // What a serializable transaction has read is only good once it committed. Any other is rolled back, which also holds back
     // notifications that it may have queued.
-    const end = await this.#end(found.isolation === 'serializable' ? 'commit' : 'rollback')
+    const end = await this.#run(found.isolation === 'serializable' ? 'commit' : 'rollback')
     return end instanceof Error ? refused(reasonOf(end)) : { kind: 'read-only' }
   }
 
@@ -96,9 +95,9 @@ export class PostgresBranch implements OpenBranch<{ readonly sql: Sql }> {
     const gid = makeGid(participant, { ...note, history: this.#connection.history })
     const [row, prepared] = await Promise.all([
       attempt(this.#connection.query(rowOf(participant, note, this.#connection, { rowTimeoutMs, lockTimeoutMs }))),
-      attempt(this.#connection.query({ text: `prepare transaction '${gid}'` })),
+      attempt(this.#connection.command(`prepare transaction '${gid}'`)),
     ])
-    if (!(prepared instanceof Error) && prepared.command === 'PREPARE') {
+    if (prepared === 'PREPARE') {
       return { kind: row instanceof Error || this.#connection.unconfirmed ? 'busy' : 'prepared' }
     }
     // An error that ends the session (FATAL, PANIC) leaves open what was done before it; any other one has rolled back.
@@ -129,8 +128,8 @@ export class PostgresBranch implements OpenBranch<{ readonly sql: Sql }> {
     }
   }
 
-  async #end(command: 'commit' | 'rollback'): Promise<unknown> {
-    const result = await attempt(this.#connection.query({ text: command }))
+  async #run(command: 'commit' | 'rollback'): Promise<unknown> {
+    const result = await attempt(this.#connection.command(command))
     if (result instanceof Error && !(await this.#connection.settled())) this.#connection.destroy()
     return result
   }

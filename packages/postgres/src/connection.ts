@@ -142,9 +142,14 @@ export class Connection {
     return this.#counted(this.#client.query<Row>({ ...config, queryMode: 'extended' } as pg.QueryConfig))
   }
 
-  /** Sends several statements of ours as one message; the first that fails keeps the rest from running. */
-  async script(text: string): Promise<void> {
-    await this.#counted(this.#client.query(text))
+  /** Sends a command of ours, without parameters and in the fewest messages; gives its tag's first word. */
+  async command(text: string): Promise<string> {
+    return (await this.#counted(this.#client.query(text))).command
+  }
+
+  /** Sends several commands of ours as one message; the first that fails keeps the rest from running. */
+  async script(commands: readonly string[]): Promise<void> {
+    await this.#counted(this.#client.query(commands.join(';\n')))
   }
 
   /** Waits until the server has answered everything, an error before included; false when the session ended instead. */
@@ -163,9 +168,9 @@ export class Connection {
     this.#client.connection.stream.destroy()
   }
 
-  /** Ends the session; politely when nothing runs in it. */
+  /** Ends the session. Unless a statement runs in it, its transaction and locks are gone when this resolves. */
   async end(): Promise<void> {
-    if (!this.idle) return this.destroy()
+    if (this.#lost || this.#running > 0) return this.destroy()
     this.#lost = true
     const timer = setTimeout(() => this.#client.connection.stream.destroy(), goodbyeTimeoutMs)
     await this.#client.end()

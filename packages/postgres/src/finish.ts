@@ -3,7 +3,7 @@ import type { Digest, Outcome, ParticipantName, TransactionId } from '@verdict/p
 import { type Connection, isStoreError, sqlState } from './connection.ts'
 import { type Gid, makeGid } from './gid.ts'
 import { tombstoneOf } from './journal.ts'
-import { findPrepared, lookUp } from './look.ts'
+import { findPrepared } from './look.ts'
 import { sqlStates } from './reason.ts'
 
 export type Finish = 'done' | 'absent' | 'busy'
@@ -16,43 +16,29 @@ export async function finish(
   key: BranchKey,
   ending: Ending,
 ): Promise<Finish> {
-  const gid = makeGid(participant, { ...key, history: connection.history })
-  const ended = await endPrepared(connection, gid, ending)
-  if (ended === 'absent') return finishOther(connection, participant, key, ending)
-  return ended === 'done' ? bury(connection, participant, key, ending) : ended
+  const named = makeGid(participant, { ...key, history: connection.history })
+  const ended = await endPrepared(connection, named, ending)
+  const final = ended === 'absent' ? await finishOlder(connection, participant, key, ending) : ended
+  return final === 'done' && ending === 'aborted' ? bury(connection, participant, key) : final
 }
 
-/** The branch is not there under this server's history: under an older one, or ended already, or lost. */
-async function finishOther(
+/** The branch is not there under this server's history: it was prepared before a failover, or ended, or lost. */
+async function finishOlder(
   connection: Connection,
   participant: ParticipantName,
   key: BranchKey,
   ending: Ending,
 ): Promise<Finish> {
   const found = await findPrepared(connection, participant, key.id)
-  if (found && found.digest === key.digest && found.token === key.token) {
-    // Prepared this moment, or before a failover. Then only a real outcome may end it (rule R13).
-    if (found.history === connection.history || ending === 'discarded') return 'busy'
-    const ended = await endPrepared(connection, makeGid(participant, found), ending)
-    return ended === 'done' ? bury(connection, participant, key, ending) : 'busy'
-  }
-  const row = await lookUp(connection, participant, key.id)
-  switch (row.state) {
-    case 'committed':
-      return ending === 'committed' && row.digest === key.digest && row.token === key.token ? 'done' : 'absent'
-    case 'aborted':
-      return ending === 'aborted' ? 'done' : 'absent'
-    case 'underway':
-      return 'busy'
-    case 'prepared':
-    case 'nothing':
-      return 'absent'
-  }
+  if (!found || found.digest !== key.digest || found.token !== key.token) return 'absent'
+  // Prepared this very moment, or under an older history: that one only a real outcome may end (rule R13).
+  if (found.history === connection.history || ending === 'discarded') return 'busy'
+  return endPrepared(connection, makeGid(participant, found), ending)
 }
 
 async function endPrepared(connection: Connection, gid: Gid, ending: Ending): Promise<Finish> {
   try {
-    await connection.query({ text: `${ending === 'committed' ? 'commit' : 'rollback'} prepared '${gid}'` })
+    await connection.command(`${ending === 'committed' ? 'commit' : 'rollback'} prepared '${gid}'`)
     return connection.unconfirmed ? 'busy' : 'done'
   } catch (error) {
     if (sqlState(error) === sqlStates.undefinedObject) return 'absent'
@@ -63,16 +49,9 @@ async function endPrepared(connection: Connection, gid: Gid, ending: Ending): Pr
 }
 
 /** Leaves the row `aborted` that an abort has to leave. Another opening may come in between; whoever asks again finds it. */
-async function bury(
-  connection: Connection,
-  participant: ParticipantName,
-  key: BranchKey,
-  ending: Ending,
-): Promise<Finish> {
-  if (ending !== 'aborted') return 'done'
-  const buried = await tombstone(connection, participant, key.id, key.digest)
-  if (buried !== 'exists') return buried
-  return (await lookUp(connection, participant, key.id)).state === 'aborted' ? 'done' : 'busy'
+async function bury(connection: Connection, participant: ParticipantName, { id, digest }: BranchKey): Promise<Finish> {
+  const buried = await tombstone(connection, participant, id, digest)
+  return buried === 'exists' ? 'busy' : buried
 }
 
 /** Writes a row `aborted`, unless there is a row or a prepared branch. */

@@ -24,47 +24,52 @@ const migrations: readonly string[] = [
 const migrationLock = 7_236_182_004 // any number that nobody else locks; all instances start behind it, one by one
 
 /**
- * Makes the journal, or brings it up to date. Any number of instances may do so at once.
+ * Makes the journal, or brings it up to date. Any number of instances may do so at once. The connection keeps a lock until it ends.
  * @throws ResourceUnfitError when it was made by a later release
  */
 export async function migrate(connection: Connection): Promise<void> {
-  if ((await readVersion(connection)) === migrations.length) return // then no right to create anything is needed
-  await connection.script(`begin read write; select pg_advisory_xact_lock(${migrationLock})`)
-  const version = await readVersion(connection)
+  if ((await readFound(connection)).version === migrations.length) return // then no right to create anything is needed
+  // Before the transaction, not in it: one that has begun may not notice what was created while it waited.
+  await connection.command(`select pg_advisory_lock(${migrationLock})`)
+  const { hasSchema, version } = await readFound(connection)
   if (version > migrations.length) {
-    await connection.script('rollback')
     throw new ResourceUnfitError(
       `The tables of Verdict in this database are of version ${version}, this release knows versions up to ${migrations.length}. Start the release that made them, or a later one.`,
     )
   }
-  await connection.script(
-    [
-      'create schema if not exists verdict',
-      'create table if not exists verdict.version (version integer not null)',
-      ...migrations.slice(version),
-      'delete from verdict.version',
-      `insert into verdict.version values (${migrations.length})`,
-      'commit',
-    ].join(';\n'),
-  )
+  await connection.script([
+    'begin',
+    ...(hasSchema ? [] : ['create schema verdict']), // IF NOT EXISTS would ask for the right to create it also when it exists
+    'create table if not exists verdict.version (version integer not null)',
+    ...migrations.slice(version),
+    'delete from verdict.version',
+    `insert into verdict.version values (${migrations.length})`,
+    'commit',
+  ])
 }
 
-async function readVersion(connection: Connection): Promise<number> {
-  const made = await connection.query<{ made: boolean }>({
-    text: `select to_regclass('verdict.version') is not null as made`,
+interface Found {
+  readonly hasSchema: boolean
+  readonly version: number
+}
+
+async function readFound(connection: Connection): Promise<Found> {
+  const { rows } = await connection.query<{ hasSchema: boolean; hasVersion: boolean }>({
+    text: `select to_regnamespace('verdict') is not null as "hasSchema", to_regclass('verdict.version') is not null as "hasVersion"`,
   })
-  if (made.rows[0]?.made !== true) return 0
-  const { rows } = await connection.query<{ version: number }>({ text: 'select version from verdict.version' })
-  return rows[0]?.version ?? 0
+  const [found] = rows
+  if (!found?.hasVersion) return { hasSchema: found?.hasSchema === true, version: 0 }
+  const versions = await connection.query<{ version: number }>({ text: 'select version from verdict.version' })
+  return { hasSchema: true, version: versions.rows[0]?.version ?? 0 }
 }
 
 /**
  * How a branch's local transaction begins: with a mark that no other transaction has, so that the row finds out when the
  * operation ended it, or changed the role, without our seeing it.
  */
-export function beginBranch({ role }: Connection, lockTimeoutMs: number): string {
+export function beginBranch({ role }: Connection, lockTimeoutMs: number): readonly string[] {
   const mark = `'${role.replaceAll("'", "''")}'`
-  return `begin read write; set local lock_timeout = ${lockTimeoutMs}; set local verdict.branch = ${mark}`
+  return ['begin read write', `set local lock_timeout = ${lockTimeoutMs}`, `set local verdict.branch = ${mark}`]
 }
 
 // A row waits for another one of its id only shortly, while deferred constraints, which come after it, wait as long as any

@@ -60,12 +60,17 @@ const controlTimeoutMs = 10_000 // for ending, looking and burying: all of them 
 // follows cannot commit by itself behind the protocol's back.
 const branchSettings = { default_transaction_read_only: 'on' }
 
+// Other instances may be making the tables at this moment.
+const startSettings = { default_transaction_read_only: 'off', lock_timeout: '30s' }
+
 // A look has to see what was committed before it, whatever the role's default is; a tombstone waits for a row only shortly.
 const phaseTwoSettings = {
   default_transaction_read_only: 'off',
   default_transaction_isolation: 'read committed',
   lock_timeout: `${rowTimeoutMs}ms`,
 }
+
+const terminateTimeoutMs = 2_000 // a statement notices at its next interrupt; none of PostgreSQL's own takes longer
 
 interface Running {
   readonly participant: ParticipantName
@@ -87,7 +92,8 @@ class PostgresResource implements Resource<PostgresSession> {
     const { capacity: configured, durability: allowed = 'full', connectionString } = this.#options
     const applicationName = `verdict ${participant}`
     const phaseTwo = { connectionString, applicationName, sessionSettings: phaseTwoSettings }
-    const settings = await prepareServer(await connect(phaseTwo), participant)
+    const starting = { connectionString, applicationName, sessionSettings: startSettings }
+    const settings = await prepareServer(await connect(starting), participant)
     const durability = durabilityOf(settings, allowed)
     const capacity = capacityOf(settings, configured)
     const branches = new Pool({ connectionString, applicationName, sessionSettings: branchSettings }, capacity)
@@ -190,9 +196,9 @@ async function isPrepared(connection: Connection, participant: ParticipantName, 
   return (await findPrepared(connection, participant, id)) !== undefined
 }
 
-/** Ends the session of an open branch at the server: a closed socket alone is not noticed while a statement runs. */
+/** Ends the session of an open branch at the server, and its locks: a closed socket is not noticed while a statement runs. */
 async function terminate(connection: Connection, victim: Connection): Promise<void> {
-  await connection.query({ text: 'select pg_terminate_backend($1)', values: [victim.pid] })
+  await connection.query({ text: 'select pg_terminate_backend($1, $2)', values: [victim.pid, terminateTimeoutMs] })
 }
 
 async function busyUnlessHeard<T>(answer: Promise<T>): Promise<T | 'busy'> {
