@@ -159,7 +159,7 @@ function startLeading(state: RaftState, effects: Effect[]): void {
     ready: false,
     uncommittedBytes: uncommitted.reduce((bytes, entry) => bytes + entryBytes(entry), 0),
     sinceHeartbeatMs: 0,
-    round: 0,
+    round: 1,
     reads: [],
   }
   changeRole(state, role, 'the election was won', effects)

@@ -187,17 +187,23 @@ export class Group {
     this.history.faults.set(fault, (this.history.faults.get(fault) ?? 0) + 1)
     switch (fault) {
       case 'crash':
-        return process.crash()
+        process.crash()
+        break
       case 'powerCut':
-        return process.powerCut()
+        process.powerCut()
+        break
       case 'pause':
-        return process.pause()
+        process.pause()
+        break
       case 'partition':
-        return network.partition([id], others)
+        network.partition([id], others)
+        break
       case 'cutOneWay':
-        return network.cutOneWay(id, random.pick(others))
+        network.cutOneWay(id, random.pick(others))
+        break
       case 'clockRate':
-        return process.setClockRate(random.between(0.7, 1.4))
+        process.setClockRate(random.between(0.7, 1.4))
+        break
       case 'slowDisk':
         process.disk.conditions.maxFlushMs = random.pick([30, 300])
     }
@@ -228,7 +234,8 @@ export class Group {
         (index) => this.#acknowledge(command, Number(index)),
         () => {},
       )
-      return void this.simulation.plan(2_000, () => this.#repropose(command))
+      this.simulation.plan(2_000, () => this.#repropose(command))
+      return
     }
     this.simulation.plan(100, () => this.#repropose(command))
   }
