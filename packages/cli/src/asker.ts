@@ -21,7 +21,7 @@ import { CommandError } from './exit.ts'
 const resendMs = 300
 
 /** A replica, as the subject of its answers names it. */
-export type AnsweringReplica = Extract<Answerer, { kind: 'replica' }>
+type AnsweringReplica = Extract<Answerer, { kind: 'replica' }>
 
 export interface Answered<T extends Answer['type']> {
   readonly by: AnsweringReplica

@@ -5,7 +5,7 @@ import { initLmdbStore } from '@verdict/raft'
 import { CommandError } from './exit.ts'
 
 /** Name of the manifest's file inside a group's folder. */
-export const manifestFile = 'manifest.json'
+const manifestFile = 'manifest.json'
 
 /** What `verdict group init --json` prints. */
 export interface MadeGroup {

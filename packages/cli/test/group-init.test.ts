@@ -26,9 +26,10 @@ describe('verdict group init', () => {
     const made = await initGroup(manifest, target)
     expect(parseManifest(readFileSync(made.manifest, 'utf8'))).toEqual(manifest)
     expect(readdirSync(target).toSorted()).toEqual(['manifest.json', 'n1', 'n2', 'n3'])
-    for (const { replica, dataFolder } of made.replicas) {
+    expect(made.replicas.map(({ replica }) => replica)).toEqual(manifest.replicas)
+    for (const replica of manifest.replicas) {
       const identity = { group: groupIdOf(manifest), replica, members: manifest.replicas }
-      const store = await openLmdbStore({ path: dataFolder, ...identity })
+      const store = await openLmdbStore({ path: join(target, replica), ...identity })
       await store.close()
     }
   })

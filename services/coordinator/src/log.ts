@@ -1,37 +1,80 @@
 import type { CoordinatorEvent } from '@verdict/coordinator'
+import type { RaftEvent } from '@verdict/raft'
 import type { NatsStatus } from '@verdict/runtime'
 import type { Logger } from 'pino'
 
 /** Writes what an operator would want to know, one line each; nothing for each message or each decision. */
-export function logEvent(log: Logger, event: CoordinatorEvent): void {
-  switch (event.kind) {
-    case 'leading':
-      log.info({ term: event.term, unsettled: event.unsettled }, 'leading')
-      break
-    case 'steppedDown':
-      log.info({ term: event.term }, 'stepped down')
-      break
-    case 'takenUp':
-      log.info({ transaction: event.id }, 'took a transaction up again')
-      break
-    case 'hazard':
-      log.error({ transaction: event.id, ...event.hazard }, 'hazard: an outcome could not be honoured')
-      break
-    case 'malformedDecision':
-      log.error({ transaction: event.id, found: event.found }, 'a malformed decision was not recorded')
-      break
-    case 'unusableMessage':
-      log.warn({ subject: event.subject, why: event.why }, 'dropped a message that cannot be used')
-      break
-    case 'unsendableMessage':
-      log.error({ subject: event.subject, why: event.why }, 'a message is too large for the bus')
-      break
-    case 'raft':
-      if (event.event.kind === 'leaderChanged') log.info(event.event, 'leader changed')
-      break
-    case 'decided':
-    case 'settled':
-      break
+export class EventLog {
+  private readonly log: Logger
+  private dropped = 0
+
+  constructor(log: Logger) {
+    this.log = log
+  }
+
+  write(event: CoordinatorEvent): void {
+    const { log } = this
+    switch (event.kind) {
+      case 'leading':
+        log.info({ term: event.term, unsettled: event.unsettled }, 'leading')
+        break
+      case 'steppedDown':
+        log.info({ term: event.term }, 'stepped down')
+        break
+      case 'takenUp':
+        log.info({ transaction: event.id }, 'took a transaction up again')
+        break
+      case 'hazard':
+        log.error({ transaction: event.id, ...event.hazard }, 'hazard: an outcome could not be honoured')
+        break
+      case 'malformedDecision':
+        log.error({ transaction: event.id, found: event.found }, 'a malformed decision was not recorded')
+        break
+      case 'unusableMessage':
+        this.drop(event.subject, event.why)
+        break
+      case 'unsendableMessage':
+        log.error({ subject: event.subject, why: event.why }, 'a message is too large for the bus')
+        break
+      case 'raft':
+        this.writeRaft(event.event)
+        break
+      case 'decided':
+      case 'settled':
+        break
+    }
+  }
+
+  private writeRaft(event: RaftEvent): void {
+    switch (event.kind) {
+      case 'leaderChanged':
+        this.log.info({ term: event.term, leader: event.leader ?? null }, 'leader changed')
+        break
+      case 'electionStarted':
+        this.log.info({ term: event.term }, 'election started')
+        break
+      case 'lostLeadership':
+        this.log.info({ term: event.term, why: event.why }, 'lost leadership')
+        break
+      case 'malformed':
+        this.drop(event.subject, event.why)
+        break
+      case 'failed':
+        this.log.fatal({ err: event.error }, 'the replica failed: it says nothing any more until it is started again')
+        break
+      case 'becameLeader':
+      case 'appended':
+      case 'applied':
+        break
+    }
+  }
+
+  /** Tells the 1st, 2nd, 4th, 8th … message that was dropped: a flood of them shall not fill the disk with lines. */
+  private drop(subject: string, why: string): void {
+    this.dropped += 1
+    if (Number.isInteger(Math.log2(this.dropped))) {
+      this.log.warn({ subject, why, dropped: this.dropped }, 'dropped a message that cannot be used')
+    }
   }
 }
 

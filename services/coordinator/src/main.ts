@@ -6,7 +6,7 @@ import { connectNats, systemClock, systemRandom } from '@verdict/runtime'
 import { type Logger, pino } from 'pino'
 import { type Configuration, ConfigurationError, readConfiguration } from './configuration.ts'
 import { type Life, serveHealth } from './health.ts'
-import { logEvent, logStatus } from './log.ts'
+import { EventLog, logStatus } from './log.ts'
 
 /** How long a graceful stop may take before the process ends all the same: a stop that hangs is restarted by nobody. */
 const maxStopMs = 10_000
@@ -42,6 +42,7 @@ async function run(settings: Configuration): Promise<void> {
     waitOnFirstConnect: true,
     onStatus: (status) => logStatus(log, status),
   })
+  const events = new EventLog(log)
   const coordinator = await startCoordinator({
     manifest,
     replica,
@@ -49,7 +50,11 @@ async function run(settings: Configuration): Promise<void> {
     world: { clock: systemClock, random: systemRandom, bus },
     namespace: settings.namespace,
     version: ownVersion(),
-    onEvent: (event) => logEvent(log, event),
+    onEvent: (event) => {
+      events.write(event)
+      // A replica that failed can only be started again, which is for whoever watches this process.
+      if (event.kind === 'raft' && event.event.kind === 'failed') process.exit(1)
+    },
   })
   life = { phase: 'serving', coordinator }
   stopOnSignal(log, async () => {
