@@ -3,7 +3,7 @@ const subjectPattern = /^[^\s.*>]+(?:\.[^\s.*>]+)*$/
 const filterPattern = /^(?:\*|>|[^\s.*>]+)(?:\.(?:\*|[^\s.*>]+))*(?:\.>)?$/
 
 /** Longest subject, in characters: NATS servers cut connections that send a protocol line above 4 KiB. */
-export const maxSubjectLength = 1024
+const maxSubjectLength = 1024
 
 /** Whether a message can be sent to `text`. */
 export function isSubject(text: string): boolean {

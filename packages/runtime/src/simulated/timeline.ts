@@ -49,10 +49,9 @@ export class Timeline {
     if (++this.#debris > maxDebris && this.#debris > this.#heap.length / 2) this.#clean()
   }
 
-  /** Lets occurrences that were held back happen now, in their order; those called off meanwhile stay away. */
+  /** Lets occurrences that were held back happen now, in their order. */
   release(held: readonly Occurrence[]): void {
     for (const occurrence of held) {
-      if (occurrence.action === undefined) continue
       occurrence.atMs = this.#nowMs
       occurrence.sequence = this.#sequence++
       this.#push(occurrence)
