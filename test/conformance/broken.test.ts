@@ -147,7 +147,7 @@ const lies: readonly {
   },
 ]
 
-describe('the conformance suite', () => {
+describe.concurrent('the conformance suite', () => {
   test('finds nothing wrong with a resource that keeps the contract', async () => {
     expect(await brokenSentences(broken(() => ({})))).toEqual([])
   })

@@ -1,1 +1,6 @@
-export {}
+export type { LmdbSession } from './branch.ts'
+export type { LmdbClock } from './clock.ts'
+export { LmdbBrokenError, LmdbLimitError } from './errors.ts'
+export { LockTimeoutError } from './locks.ts'
+export { type LmdbOptions, type LmdbResource, lmdb } from './resource.ts'
+export type { LmdbEntry, LmdbListOptions, LmdbStore } from './transaction.ts'

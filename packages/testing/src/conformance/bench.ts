@@ -172,3 +172,8 @@ export async function until<T>(ask: () => Promise<T>, isGood: (answer: T) => boo
     await new Promise((resolve) => setTimeout(resolve, 5))
   }
 }
+
+/** A payload in a form that is compared by its bytes, whatever class they came in. */
+export function bytesOf(payload: Uint8Array): readonly number[] {
+  return [...payload]
+}

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { bytesOf } from './bench.ts'
 import type { Rule } from './harness.ts'
 
 /** What the contract says of `finish` and `tombstone`. */
@@ -14,7 +15,7 @@ export const finishingRules: readonly Rule[] = [
       const row = await bench.look(resource, note.id)
       assert.ok(row.state === 'committed', `a committed branch is ${row.state} after a crash`)
       assert.deepEqual([row.digest, row.token], [note.digest, note.token])
-      assert.deepEqual(row.results?.map(bytes), note.results?.map(bytes))
+      assert.deepEqual(row.results?.map(bytesOf), note.results?.map(bytesOf))
       await bench.assertFree(resource, 'a')
     },
   },
@@ -140,7 +141,3 @@ export const finishingRules: readonly Rule[] = [
     },
   },
 ]
-
-function bytes(payload: Uint8Array): readonly number[] {
-  return [...payload]
-}

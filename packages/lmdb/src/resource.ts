@@ -1,0 +1,210 @@
+import {
+  type BranchKey,
+  type HeldRow,
+  type OpenBranch,
+  type OpenOptions,
+  type Resource,
+  type ResourceContext,
+  type ResourceFacts,
+  ResourceRefusal,
+  ResourceUnfitError,
+  type Row,
+} from '@verdict/participant'
+import {
+  type Digest,
+  type Outcome,
+  type ParticipantName,
+  type Reason,
+  reasonCodes,
+  type TransactionId,
+} from '@verdict/protocol'
+import { LmdbBranch, type LmdbSession } from './branch.ts'
+import { type LmdbClock, systemClock } from './clock.ts'
+import { decode, encode } from './codec.ts'
+import { Environment } from './environment.ts'
+import { LmdbBrokenError, LmdbLimitError } from './errors.ts'
+import { checkFileSystem } from './file-system.ts'
+import { Journal } from './journal.ts'
+import { defaultCapacity, maxListed } from './limits.ts'
+import { LockTable, LockTimeoutError } from './locks.ts'
+import { Owner } from './owner.ts'
+import { type LmdbEntry, type LmdbListOptions, Transaction } from './transaction.ts'
+
+export interface LmdbOptions {
+  /** Folder of the store, on a local disk; it is made when it is not there. A file `<path>.owner` lies beside it. */
+  readonly path: string
+  /** Branches that may be open or prepared at a time. Default 1024. */
+  readonly capacity?: number
+  /** `weak` allows file systems in memory, whose votes a power cut loses; every vote then says so. Default `full`. */
+  readonly durability?: 'full' | 'weak'
+  /** For tests on virtual time. Default: the system's. */
+  readonly clock?: LmdbClock
+}
+
+/** The resource, and the service's own way of reading what is committed. */
+export interface LmdbResource extends Resource<LmdbSession> {
+  /** Reads a committed value, outside all transactions and without waiting. @throws Error before `start`. */
+  read(key: string): unknown
+  /** Lists committed entries, outside all transactions and without waiting. @throws Error before `start`. */
+  list(options?: LmdbListOptions): readonly LmdbEntry[]
+}
+
+/**
+ * An embedded key-value store as a resource, for services that have no database. One process owns it.
+ *
+ * ```ts
+ * defineParticipant({ name: 'inventory', resource: lmdb({ path: './inventory' }), … })
+ * ```
+ */
+export function lmdb(options: LmdbOptions): LmdbResource {
+  return new Lmdb(options)
+}
+
+const format = 1 // of what lies on disk
+
+interface Opened {
+  readonly owner: Owner
+  readonly environment: Environment
+  readonly locks: LockTable<Transaction>
+  readonly journal: Journal
+}
+
+class Lmdb implements LmdbResource {
+  readonly #path: string
+  readonly #capacity: number
+  readonly #durability: 'full' | 'weak'
+  readonly #clock: LmdbClock
+  #opened: Opened | undefined
+  readonly #branches = new Set<LmdbBranch>()
+
+  constructor({ path, capacity = defaultCapacity, durability = 'full', clock = systemClock }: LmdbOptions) {
+    this.#path = path
+    this.#capacity = capacity
+    this.#durability = durability
+    this.#clock = clock
+  }
+
+  async start({ participant }: ResourceContext): Promise<ResourceFacts> {
+    checkFileSystem(this.#path, this.#durability)
+    const owner = new Owner(this.#path)
+    let environment: Environment | undefined
+    try {
+      environment = new Environment(this.#path)
+      await claim(environment, this.#path, participant)
+      const locks = new LockTable<Transaction>(this.#clock)
+      this.#opened = { owner, environment, locks, journal: new Journal(environment, locks, this.#clock) }
+    } catch (error) {
+      await environment?.close()
+      owner.release()
+      throw error
+    }
+    return { durability: this.#durability, capacity: this.#capacity }
+  }
+
+  async open({ lockTimeoutMs }: OpenOptions): Promise<OpenBranch<LmdbSession>> {
+    const { environment, locks, journal } = this.#store()
+    if (environment.broken) throw new ResourceRefusal(reasonFor(environment.broken), { cause: environment.broken })
+    if (this.#branches.size + journal.count >= this.#capacity) throw new ResourceRefusal(noRoom(this.#capacity))
+    const transaction = new Transaction(environment, locks, lockTimeoutMs)
+    const branch: LmdbBranch = new LmdbBranch(transaction, journal, locks, () => this.#branches.delete(branch))
+    this.#branches.add(branch)
+    return branch
+  }
+
+  async finish(branch: BranchKey, ending: Outcome | 'discarded'): Promise<'done' | 'absent' | 'busy'> {
+    return this.#store().journal.finish(branch, ending)
+  }
+
+  async look(id: TransactionId): Promise<Row> {
+    const found = this.#store().journal.find(id)
+    switch (found.state) {
+      case 'nothing':
+      case 'underway':
+        return { state: found.state }
+      case 'prepared': {
+        const { digest, token, results } = found.prepared.row
+        return { state: 'prepared', digest, token, history: 'same', ...(results && { results }) }
+      }
+      case 'ended':
+        return found.row.state === 'aborted' ? { state: 'aborted' } : found.row
+    }
+  }
+
+  async inDoubt(minAgeMs: number, limit: number): Promise<readonly HeldRow[]> {
+    const latestMs = this.#clock.nowMs() - minAgeMs
+    return this.#store()
+      .journal.prepared.filter(({ preparedAtMs }) => preparedAtMs <= latestMs)
+      .slice(0, limit)
+      .map(({ row: { id, digest, token, trace } }) => ({ id, digest, token, history: 'same', ...(trace && { trace }) }))
+  }
+
+  async tombstone(id: TransactionId, digest: Digest): Promise<'done' | 'exists' | 'busy'> {
+    return this.#store().journal.bury(id, digest)
+  }
+
+  explain(error: unknown): Reason | undefined {
+    if (error instanceof LockTimeoutError) {
+      return { code: reasonCodes.lockTimeout, message: error.message, retryable: true }
+    }
+    return error instanceof LmdbLimitError || error instanceof LmdbBrokenError ? reasonFor(error) : undefined
+  }
+
+  async stop(): Promise<void> {
+    const opened = this.#opened
+    if (!opened) return
+    this.#opened = undefined
+    await Promise.all([...this.#branches].map((branch) => branch.rollback()))
+    await opened.environment.close()
+    opened.owner.release()
+  }
+
+  read(key: string): unknown {
+    const bytes = this.#store().environment.get('data', key)
+    return bytes && decode(bytes)
+  }
+
+  list({ prefix = '', after, limit = maxListed }: LmdbListOptions = {}): readonly LmdbEntry[] {
+    const entries: LmdbEntry[] = []
+    for (const { key, value } of this.#store().environment.range('data', {
+      prefix,
+      ...(after !== undefined && { after }),
+    })) {
+      if (entries.length >= Math.min(limit, maxListed)) break
+      entries.push({ key, value: decode(value) })
+    }
+    return entries
+  }
+
+  #store(): Opened {
+    if (!this.#opened)
+      throw new Error(`The LMDB store ${this.#path} is not open: await start() first, and stop() last.`)
+    return this.#opened
+  }
+}
+
+/** Binds a new store to its participant, and refuses the store of another one, or of a later version. */
+async function claim(environment: Environment, path: string, participant: ParticipantName): Promise<void> {
+  const found = environment.get('meta', 'store')
+  if (!found) return environment.write([{ space: 'meta', key: 'store', value: encode({ format, participant }) }])
+  const store = decode(found) as { readonly format: number; readonly participant: string }
+  if (store.format !== format) {
+    throw new ResourceUnfitError(
+      `The LMDB store ${path} has format ${store.format}, this version reads ${format}: use the version that wrote it.`,
+    )
+  }
+  if (store.participant !== participant) {
+    throw new ResourceUnfitError(
+      `The LMDB store ${path} belongs to participant ${store.participant}, not to ${participant}. Its branches bear that ` +
+        'name: give this participant a path of its own.',
+    )
+  }
+}
+
+function reasonFor(error: LmdbLimitError | LmdbBrokenError): Reason {
+  return { code: reasonCodes.resourceRefused, message: error.message, retryable: error instanceof LmdbBrokenError }
+}
+
+function noRoom(capacity: number): Reason {
+  const message = `All ${capacity} branches that this participant may hold are in use. Try again.`
+  return { code: reasonCodes.overloaded, message, retryable: true }
+}
