@@ -31,6 +31,11 @@ async function run(settings: Configuration): Promise<void> {
     members: manifest.replicas,
   })
   let life: Life = { phase: 'starting' }
+  let release = (): Promise<void> => store.close()
+  stopOnSignal(log, () => {
+    life = { phase: 'stopping' }
+    return release()
+  })
   const health = serveHealth(() => life)
   health.listen(settings.httpPort, settings.httpHost)
   await once(health, 'listening')
@@ -57,11 +62,10 @@ async function run(settings: Configuration): Promise<void> {
     },
   })
   life = { phase: 'serving', coordinator }
-  stopOnSignal(log, async () => {
-    life = { phase: 'stopping' }
+  release = async () => {
     await coordinator.stop()
     await bus.close()
-  })
+  }
   log.info({ group: coordinator.group, address: health.address() }, 'serving')
 }
 

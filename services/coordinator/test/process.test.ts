@@ -73,6 +73,16 @@ describe('a replica does not start', () => {
   })
 })
 
+test('a replica that still waits for NATS stops when it is asked to', async () => {
+  const replica = new ReplicaProcess({ ...environmentOf('n1'), VERDICT_NATS_URL: 'nats://127.0.0.1:1' })
+  try {
+    await replica.start('connecting to NATS')
+    expect(await replica.end('SIGTERM')).toBe(0)
+  } finally {
+    await replica.discard()
+  }
+})
+
 describe('three replicas as processes', () => {
   let nats: NatsServer
   let replicas: ReadonlyMap<string, ReplicaProcess>

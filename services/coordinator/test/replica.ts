@@ -42,17 +42,17 @@ export class ReplicaProcess {
     this.environment = { ...environment, VERDICT_HTTP_PORT: '0' }
   }
 
-  /** Starts the process and waits until it serves. */
-  async start(): Promise<void> {
+  /** Starts the process and waits until it logs that it serves, or another message. */
+  async start(message = 'serving'): Promise<void> {
     const child = spawn(process.execPath, [fromSource, join(root, 'services/coordinator/src/main.ts')], {
       env: { PATH: process.env['PATH'], ...this.environment },
       stdio: ['ignore', 'pipe', 'inherit'],
     })
     this.child = child
     this.guard.watch(child)
-    const [line] = await lineOf(child.stdout, /^.*"msg":"serving".*$/, 'the replica')
-    const { address } = JSON.parse(line) as { readonly address: { readonly port: number } }
-    this.port = address.port
+    const [line] = await lineOf(child.stdout, new RegExp(`^.*"msg":"${message}".*$`), 'the replica')
+    const { address } = JSON.parse(line) as { readonly address?: { readonly port: number } }
+    this.port = address?.port ?? 0
   }
 
   /** The code and the body that a health endpoint answers with. */
