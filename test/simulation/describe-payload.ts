@@ -1,9 +1,10 @@
 import { decodePacket, type Message } from '@verdict/protocol'
+import { decodeMessage } from '@verdict/raft/internal'
 
 /** One message in few words, for the trace; ids by the last four characters of their random part. */
 export function describePayload(payload: Uint8Array, subject: string): string {
-  if (subject.includes('.raft.')) return ''
   try {
+    if (subject.includes('.raft.')) return JSON.stringify(decodeMessage(payload), (key, value) => (key === 'entries' ? value.length : value))
     return describeMessage(decodePacket(payload).message)
   } catch {
     return 'unreadable'

@@ -62,8 +62,9 @@ export async function runHistory(
     },
   )
   await simulation.run({ untilMs: simulation.nowMs + afterglowMs })
-  const leftovers = invariants.leftovers()
-  if (leftovers.length > 0) throw new Error(`Seed ${seed}: not at rest: ${leftovers.join('; ')}`)
+  await simulation.runUntil(() => invariants.leftovers().length === 0 && invariants.replicasAgree(), {
+    withinMs: afterglowMs,
+  })
   invariants.atRest()
   return {
     seed,

@@ -67,7 +67,7 @@ export class Invariants {
 
   /** What must hold once faults have stopped and everything has come to rest. */
   atRest(): void {
-    this.#replicasAgree()
+    this.#recordsAgree()
     for (const [id, { outcome }] of this.#told) this.#checkEffects(id, outcome)
     this.#clientsWereToldTheTruth()
     const total = this.#system.banks.reduce((sum, bank) => sum + bank.total(), 0)
@@ -127,12 +127,18 @@ export class Invariants {
     }
   }
 
-  #replicasAgree(): void {
-    const states = new Set(this.#system.running().map(({ status }) => JSON.stringify(withoutName(status()))))
-    if (states.size > 1) throw new InvariantError(`replicas at rest differ: ${[...states].join(' / ')}`)
+  /** Whether all replicas have come to the same state. */
+  replicasAgree(): boolean {
+    const { replicas } = this.#system
+    const states = this.#system.running().map((coordinator) => JSON.stringify(withoutName(coordinator.status())))
+    return states.length === replicas.length && new Set(states).size === 1
+  }
+
+  #recordsAgree(): void {
     for (const id of this.#told.keys()) {
-      if (new Set(this.#recordsOf(id).map((record) => JSON.stringify(record))).size > 1)
+      if (new Set(this.#recordsOf(id).map((record) => JSON.stringify(record))).size > 1) {
         throw new InvariantError(`replicas have different records of ${id}`)
+      }
     }
   }
 

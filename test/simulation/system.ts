@@ -1,6 +1,6 @@
 import { type Coordinator, groupIdOf, type Manifest, makeManifest, startCoordinator } from '@verdict/coordinator'
-import type { ReplicaId } from '@verdict/raft'
-import { openSimulatedStore } from '@verdict/raft/internal'
+import type { ReplicaId, StoreIdentity } from '@verdict/raft'
+import { initSimulatedStore, openSimulatedStore } from '@verdict/raft/internal'
 import type { SimulatedProcess, SimulatedWorld, Simulation } from '@verdict/runtime/simulated'
 import { Bank } from './bank.ts'
 import { Client, type Plan } from './clients.ts'
@@ -29,6 +29,7 @@ export class System {
     const names = Array.from({ length: size.replicas }, (_, place) => `n${place + 1}`)
     this.manifest = makeManifest('main', names, simulation.random.fork('manifest'))
     this.replicas = names.map((name) => simulation.process(name, (world) => this.#coordinate(world)))
+    for (const { name, disk } of this.replicas) initSimulatedStore({ disk, ...this.#identity(name) })
     this.banks = bankNames.slice(0, size.banks).map((name) => new Bank(simulation, name, size.instances))
     this.clients = Array.from(
       { length: size.clients },
@@ -68,14 +69,14 @@ export class System {
   async #coordinate(world: SimulatedWorld): Promise<void> {
     const { manifest } = this
     this.coordinators.delete(world.name)
+    const store = openSimulatedStore({ disk: world.disk, ...this.#identity(world.name) })
     const replica = world.name as ReplicaId
-    const store = await openSimulatedStore({
-      disk: world.disk,
-      group: groupIdOf(manifest),
-      replica,
-      members: manifest.replicas,
-    })
     const coordinator = await startCoordinator({ manifest, replica, store, world, version: 'simulated' })
     this.coordinators.set(world.name, coordinator)
+  }
+
+  #identity(replica: string): StoreIdentity {
+    const { manifest } = this
+    return { group: groupIdOf(manifest), replica: replica as ReplicaId, members: manifest.replicas }
   }
 }

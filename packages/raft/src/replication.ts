@@ -30,10 +30,18 @@ export function propose(state: RaftState, event: Event & { readonly kind: 'propo
 export function replicate(state: RaftState, effects: Effect[]): void {
   if (state.role.kind !== 'leader') return
   for (const [to, progress] of state.role.followers) {
-    while (hasRoom(progress, state.settings.maxAppendsInFlight) && progress.nextIndex <= lastIndexOf(state.log)) {
+    while (hasRoom(progress, state.settings.maxAppendsInFlight) && wantsMore(progress, lastIndexOf(state.log))) {
       sendNext(state, state.role, to, progress, effects)
     }
   }
+}
+
+/**
+ * A follower that is probed gets an append even if it has all: one that restarted does not know that its log is the leader's, and
+ * may not commit what it holds before it has heard so.
+ */
+function wantsMore(progress: Progress, lastIndex: LogIndex): boolean {
+  return progress.mode === 'probe' || progress.nextIndex <= lastIndex
 }
 
 function sendNext(state: RaftState, role: Leader, to: ReplicaId, progress: Progress, effects: Effect[]): void {
