@@ -1,7 +1,7 @@
 import { TransactionAborted } from '@verdict/client'
-import { operationScope } from '@verdict/protocol'
+import { encodePacket, operationScope } from '@verdict/protocol'
 import { describe, expect, test } from 'vitest'
-import { type Inventory, type Payments, Stage } from './stage.ts'
+import { type Inventory, type Payments, Stage, value } from './stage.ts'
 
 const input = { account: 'ada', cents: 5 }
 
@@ -74,6 +74,42 @@ describe('calls', () => {
     const released = stage.releases.map(({ release }) => release.token)
     expect(strays).not.toEqual([])
     expect(released).toEqual(expect.arrayContaining(strays))
+  })
+
+  test('believe nobody but the participant that was called, and no answer to another call', async () => {
+    const stage = new Stage()
+    const forger = stage.simulation.process('forger')
+    forger.start()
+    const bus = () => forger.world.bus
+    stage.participant('payments', (call, nth) => {
+      // The true answers come when the call is sent again, long after the forged ones.
+      if (nth % 2 === 1) return { value: call.n }
+      const { inbox, request } = stage.lastCall
+      const forged = {
+        type: 'result',
+        id: call.id,
+        n: call.n,
+        instance: 'b'.repeat(20) as never,
+        token: 'c'.repeat(20) as never,
+        result: { kind: 'value', value: value('forged') },
+      } as const
+      const tell = (from: string, message: object): void =>
+        bus().publish(`${inbox}.p.${from}`, encodePacket({ request, message: { ...forged, ...message } }))
+      tell('inventory', {})
+      tell('payments', { n: call.n + 1 })
+      tell('payments', { id: call.id.replace(/_o.*/, `_o${'a'.repeat(20)}`) })
+      if (call.n > 1) tell('payments', {})
+      return 'silence'
+    })
+    const result = await stage.play(async (verdict) => {
+      const { value: told } = await verdict.transaction(async (tx) => [
+        await tx.on<Payments>('payments').debit(input),
+        await tx.on<Payments>('payments').debit(input),
+      ])
+      return { told, foreign: verdict.counters.foreign }
+    })
+    expect(result.told).toEqual([1, 2])
+    expect(result.foreign).toBe(7)
   })
 
   test('to nobody fail soon, and a new attempt may succeed', async () => {

@@ -102,6 +102,7 @@ export class Stage {
         const { request, message } = decodePacket(payload)
         if (message.type === 'release') this.releases.push({ participant: name, release: message })
         if (message.type !== 'call') return
+        this.lastCall = { inbox: replyTo ?? '', request }
         this.calls.push({ participant: name, subject, call: message })
         const said = script(message, received++)
         if (said === 'silence') return
@@ -154,6 +155,8 @@ export class Stage {
     return expect.fail('it was expected to fail')
   }
 
+  /** Where the last call is to be answered. */
+  lastCall: { readonly inbox: string; readonly request: number } = { inbox: '', request: 0 }
   /** The reply subject of the client's inbox, as its last message to anybody named it. */
   lastInbox = ''
   /** The number of the last request to the group. */
