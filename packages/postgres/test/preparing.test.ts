@@ -13,12 +13,21 @@ beforeAll(async () => {
 })
 afterAll(() => place[Symbol.asyncDispose]())
 
-test('a branch that wrote is prepared in one round trip after its last statement', async () => {
-  const resource = await place.start()
-  const note = await place.prepared(resource, 'a1')
-  expect(await place.cents('a1')).toBe(100)
-  expect(await resource.finish(note, 'committed')).toBe('done')
-  expect(await place.cents('a1')).toBe(99)
+test('a branch of one statement takes three round trips: the statement, the row with PREPARE, COMMIT PREPARED', async () => {
+  await using wire = await Wire.to(place.server.port)
+  const resource = await place.start({ connectionString: wire.url })
+  const run = async (): Promise<void> => {
+    const note = await place.prepared(resource, 'a1')
+    expect(await place.cents('a1')).toBe(before)
+    expect(await resource.finish(note, 'committed')).toBe('done')
+  }
+  let before = 100
+  await run() // connects
+  before = 99
+  const turns = wire.turns
+  await run()
+  expect(wire.turns - turns).toBe(3)
+  expect(await place.cents('a1')).toBe(98)
 })
 
 test('of two branches of one id that write their row at the same time one is prepared, the other busy', async () => {
@@ -59,6 +68,31 @@ test('a branch that only read leaves nothing, and a locking read is no such bran
   await locker.session.sql.query('select * from account where id = $1 for update', ['a6'])
   expect(await locker.prepare(note)).toEqual({ kind: 'prepared' })
   expect(await resource.finish(note, 'discarded')).toBe('done')
+})
+
+test('what a serializable transaction has read counts only once its end succeeded', async () => {
+  await place.sql("insert into card values ('r1', null, '0'), ('r2', null, '0')")
+  const resource = await place.start()
+  const [reader, pivot] = [await opened(resource), await opened(resource)]
+  for (const { session } of [reader, pivot]) await session.sql.query('set transaction isolation level serializable')
+  await pivot.session.sql.query("select pair from card where id = 'r1'")
+  const other = await opened(resource)
+  await other.session.sql.query('set transaction isolation level serializable')
+  await other.session.sql.query("update card set pair = '1' where id = 'r1'")
+  const note = makeNote()
+  expect(await other.prepare(note)).toEqual({ kind: 'prepared' })
+  expect(await resource.finish(note, 'committed')).toBe('done')
+  await pivot.session.sql.query("update card set pair = '1' where id = 'r2'")
+  const pivotNote = makeNote()
+  const reading = reader.session.sql.query("select id, pair from card where id in ('r1', 'r2')")
+  const read = await reading.then(
+    () => reader.prepare(makeNote()),
+    () => ({ kind: 'failed' as const }),
+  )
+  const written = await pivot.prepare(pivotNote)
+  // Reader sees `other` but not `pivot`, who did not see `other`: one of the two has to go.
+  expect([read.kind, written.kind]).not.toEqual(['read-only', 'prepared'])
+  if (written.kind === 'prepared') await resource.finish(pivotNote, 'discarded')
 })
 
 test('an update that met no row wrote nothing', async () => {
@@ -115,6 +149,23 @@ test('a transaction that is not the one of the branch is not prepared, and later
   expect(JSON.stringify(result)).toContain('ended the local transaction')
   expect(await place.gids()).toEqual([])
   expect(await resource.look(note.id)).toEqual({ state: 'nothing' })
+})
+
+test('rows that changed, though nothing was written here, cannot be prepared', async () => {
+  // As with a foreign table: the command's tag counts a row, the transaction has no id.
+  await place.sql(
+    `create view mailbox as select ''::text as mail;
+    create function post() returns trigger language plpgsql as 'begin return new; end';
+    create trigger post instead of insert on mailbox for each row execute function post()`,
+  )
+  const branch = await opened(await place.start())
+  await branch.session.sql.query("insert into mailbox values ('hello')")
+  const note = makeNote()
+  expect(await branch.prepare(note)).toMatchObject({
+    kind: 'refused',
+    reason: { retryable: false, message: expect.stringContaining('foreign table') },
+  })
+  expect(await place.gids()).toEqual([])
 })
 
 test('a branch in another role is not prepared: its end would not be allowed', async () => {

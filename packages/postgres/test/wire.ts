@@ -5,6 +5,8 @@ import { type AddressInfo, connect, createServer, type Server, type Socket } fro
 export class Wire implements AsyncDisposable {
   readonly #server: Server
   #cutAfter: string | undefined
+  #turns = 0
+  #isServersTurn = false
   readonly #clients = new Set<Socket>()
 
   private constructor(serverPort: number) {
@@ -15,6 +17,8 @@ export class Wire implements AsyncDisposable {
       client.on('error', () => undefined).on('close', () => server.destroy())
       server.on('error', () => undefined).on('close', () => client.destroy())
       client.on('data', (bytes) => {
+        if (!this.#isServersTurn) this.#turns += 1
+        this.#isServersTurn = true
         if (this.#cutAfter !== undefined && bytes.includes(this.#cutAfter)) {
           this.#cutAfter = undefined
           isCut = true
@@ -22,6 +26,7 @@ export class Wire implements AsyncDisposable {
         server.write(bytes)
       })
       server.on('data', (bytes) => {
+        this.#isServersTurn = false
         if (isCut) client.destroy()
         else client.write(bytes)
       })
@@ -37,6 +42,11 @@ export class Wire implements AsyncDisposable {
 
   get url(): string {
     return `postgres://postgres@127.0.0.1:${(this.#server.address() as AddressInfo).port}/postgres`
+  }
+
+  /** Round trips so far: how often a client spoke after the server had. */
+  get turns(): number {
+    return this.#turns
   }
 
   /** Passes the next message with this text on, and cuts the connection when it is answered, instead of the answer. */
