@@ -39,7 +39,7 @@ export interface LeaderPorts {
   readonly group: GroupId
   /** All of the group's, as its manifest has them. */
   readonly replicas: readonly ReplicaId[]
-  readonly replica: Replica<Applied>
+  readonly replica: Pick<Replica<Applied>, 'propose' | 'confirmLeadership' | 'space'>
   readonly post: Post
   readonly term: number
   readonly settings: CoordinatorSettings

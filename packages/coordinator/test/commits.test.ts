@@ -64,6 +64,8 @@ describe('a commit', () => {
       { outcome: 'committed', token: token(q) },
     ])
     expect(stage.leader.underway).toBe(0)
+    const [looked] = stage.answers(stage.look([id(1)]))
+    expect(looked).toMatchObject({ found: [{ outcome: 'committed', decidedAtMs: Math.round(stage.clock.wallMs()) }] })
   })
 
   test('is answered on the sender its own inbox, under the name of the replica', async () => {
@@ -388,6 +390,13 @@ describe('limits', () => {
     await settled()
     stage.ask(commit(id(2)))
     expect(stage.leader.underway).toBe(1)
+  })
+
+  test('a request that comes again and again is counted once', () => {
+    const stage = Stage.leading({ maxUnderwayBytes: 1_000 })
+    for (let repeated = 0; repeated < 9; repeated += 1) stage.ask(commit())
+    expect(stage.decided(stage.ask(commit(id(2))))).toEqual([])
+    expect(stage.leader.underway).toBe(2)
   })
 
   test('an epoch that the group has not reached is refused for good', () => {

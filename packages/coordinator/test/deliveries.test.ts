@@ -1,4 +1,4 @@
-import type { Ack, HazardReport } from '@verdict/protocol'
+import type { Ack, Commit, HazardReport } from '@verdict/protocol'
 import { describe, expect, test } from 'vitest'
 import { maxSettledIds } from '../src/command.ts'
 import { recordOf, unsettledCount } from '../src/decisions.ts'
@@ -33,15 +33,16 @@ function range(from: number, to: number): number[] {
   return Array.from({ length: to - from + 1 }, (_, place) => from + place)
 }
 
-/** A committed transaction whose owner waits until it is applied. */
-async function patient(stage: Stage): Promise<number> {
-  const { digest } = sealed(id(1), list)
-  const request = stage.ask({ type: 'commit', id: id(1), list, digest, leftMs: 10_000, wait: 'applied' })
-  for (const of of [p, q]) stage.speak(of, { type: 'vote', id: id(1), digest, vote: prepared(of) })
+/** A transaction for which all have voted prepared; returns the number of its owner's request. */
+async function commitOf(stage: Stage, number: number, wait: Commit['wait'] = 'decided'): Promise<number> {
+  const { digest } = sealed(id(number), list)
+  const request = stage.ask({ type: 'commit', id: id(number), list, digest, leftMs: 10_000, wait })
+  for (const of of [p, q]) stage.speak(of, { type: 'vote', id: id(number), digest, vote: prepared(of) })
   await settled()
   return request
 }
 
+const patient = (stage: Stage): Promise<number> => commitOf(stage, 1, 'applied')
 const told = (stage: Stage): string[] => stage.take('outcome').map(({ subject }) => subject)
 
 describe('outcomes', () => {
@@ -81,11 +82,7 @@ describe('outcomes', () => {
     const stage = inheriting(1)
     await stage.clock.pass(60_000)
     told(stage)
-    stage.replica.record(decision(id(2), 'committed'))
-    const { digest } = sealed(id(3), list)
-    stage.ask({ type: 'commit', id: id(3), list, digest, leftMs: 10_000, wait: 'decided' })
-    for (const of of [p, q]) stage.speak(of, { type: 'vote', id: id(3), digest, vote: prepared(of) })
-    await settled()
+    await commitOf(stage, 3)
     expect(told(stage)).toHaveLength(2)
     await stage.clock.pass(defaultSettings.resendMs + defaultSettings.waveMs)
     expect(stage.take('outcome').filter(({ message }) => message.id === id(3))).toHaveLength(2)
@@ -107,16 +104,14 @@ describe('outcomes', () => {
   })
 
   test('a new one that finds no room is told once, and insisted on when there is room', async () => {
-    const stage = inheriting(1, { maxDelivering: 1 })
+    const stage = Stage.leading({ maxDelivering: 1 })
+    await commitOf(stage, 1)
     told(stage)
-    const { digest } = sealed(id(2), list)
-    stage.ask({ type: 'commit', id: id(2), list, digest, leftMs: 10_000, wait: 'decided' })
-    for (const of of [p, q]) stage.speak(of, { type: 'vote', id: id(2), digest, vote: prepared(of) })
-    await settled()
+    await commitOf(stage, 2)
     expect(stage.take('outcome').map(({ message }) => message.id)).toEqual([id(2), id(2)])
     acknowledgeAll(stage, [1])
     await stage.clock.pass(200)
-    expect(stage.take('outcome').filter(({ message }) => message.id === id(2))).toHaveLength(2)
+    expect(stage.take('outcome').map(({ message }) => message.id)).toEqual([id(2), id(2)])
     acknowledgeAll(stage, [2])
     await stage.clock.pass(200)
     expect(unsettledCount(stage.replica.space, 10)).toBe(0)
@@ -256,17 +251,30 @@ describe('hazards', () => {
 
 test('a leader that stopped says nothing, sets no timer and leaves no promise unhandled', async () => {
   const stage = inheriting(3)
-  const request = await patient(stage)
+  const waiting = await patient(stage)
   stage.replica.held = true
-  acknowledgeAll(stage, [1, 2])
+  acknowledgeAll(stage, [2])
   await stage.clock.pass(defaultSettings.settleDelayMs)
+  const undecided = await commitOf(stage, 5)
+  stage.leader.stop()
+  stage.bus.sent.splice(0)
+  stage.replica.release()
+  await settled()
+  expect(stage.clock.pending).toBe(0)
+  expect(stage.bus.sent).toEqual([])
+  expect([stage.decided(waiting), stage.decided(undecided)]).toEqual([[], []])
+})
+
+test('a leader whose proposals are lost as it stops does not try again', async () => {
+  const stage = inheriting(1)
+  stage.replica.held = true
+  acknowledgeAll(stage, [1])
+  await stage.clock.pass(defaultSettings.settleDelayMs)
+  await commitOf(stage, 5)
   stage.leader.stop()
   stage.bus.sent.splice(0)
   stage.replica.refusal = new Error('Leadership is lost.')
   stage.replica.release()
   await settled()
-  await stage.clock.pass(60_000)
-  expect(stage.bus.sent).toEqual([])
-  expect(stage.clock.pending).toBe(0)
-  expect(stage.decided(request)).toEqual([])
+  expect([stage.clock.pending, stage.bus.sent]).toEqual([0, []])
 })

@@ -132,7 +132,7 @@ export class TestBus implements Bus {
 
 /** A log of one: what is proposed is applied at once, unless the test holds it, loses it or puts something before it. */
 export class ScriptedReplica implements Pick<Replica<Applied>, 'propose' | 'confirmLeadership' | 'space'> {
-  readonly space = new MemorySpace()
+  readonly space: MemorySpace
   readonly proposed: Command[] = []
   /** Whether proposals wait for `release`. */
   held = false
@@ -142,9 +142,15 @@ export class ScriptedReplica implements Pick<Replica<Applied>, 'propose' | 'conf
   refusal: Error | undefined
   /** Whether confirmations of leadership wait for `confirm`. */
   unconfirmed = false
-  private index = 0
+  private readonly log: { index: number }
   private waiting: (() => void)[] = []
   private confirmations: { readonly resolve: () => void; readonly reject: (why: Error) => void }[] = []
+
+  /** Another replica of the same log, where one is given: both apply to one space. */
+  constructor(other?: ScriptedReplica) {
+    this.space = other?.space ?? new MemorySpace()
+    this.log = other?.log ?? { index: 0 }
+  }
 
   propose(bytes: Uint8Array): Promise<Applied> {
     this.proposed.push(decodeCommand(bytes))
@@ -166,8 +172,8 @@ export class ScriptedReplica implements Pick<Replica<Applied>, 'propose' | 'conf
 
   /** Applies a command of somebody else's, an earlier leader for example. */
   apply(command: Uint8Array): Applied {
-    this.index += 1
-    return decisions.apply(this.space, this.index as LogIndex, command)
+    this.log.index += 1
+    return decisions.apply(this.space, this.log.index as LogIndex, command)
   }
 
   record(decision: Decision): void {
@@ -191,12 +197,13 @@ export class ScriptedReplica implements Pick<Replica<Applied>, 'propose' | 'conf
 export class Stage {
   readonly clock = new ManualClock()
   readonly bus = new TestBus()
-  readonly replica = new ScriptedReplica()
+  readonly replica: ScriptedReplica
   readonly events: CoordinatorEvent[] = []
   readonly leader: Leader
   private requests = 0
 
-  constructor(settings: Partial<CoordinatorSettings> = {}) {
+  constructor(settings: Partial<CoordinatorSettings> = {}, scripted: ScriptedReplica = new ScriptedReplica()) {
+    this.replica = scripted
     const { bus, clock, replica } = this
     const world: World = { bus, clock, random: { bytes: (length) => new Uint8Array(length), fraction: () => 0 } }
     const observe = (event: CoordinatorEvent): void => void this.events.push(event)
@@ -207,7 +214,7 @@ export class Stage {
       subjects: on,
       group,
       replicas: [replicaId],
-      replica: replica as ScriptedReplica & Replica<Applied>,
+      replica,
       post: new Post({ bus, subjects: on, group, replica: replicaId, tooLarge }),
       term: 3,
       settings: { ...defaultSettings, ...settings },
@@ -216,8 +223,12 @@ export class Stage {
   }
 
   /** A leader that has just begun, with nothing said but its announcement. */
-  static leading(settings: Partial<CoordinatorSettings> = {}, before: (stage: Stage) => void = () => {}): Stage {
-    const stage = new Stage(settings)
+  static leading(
+    settings: Partial<CoordinatorSettings> = {},
+    before: (stage: Stage) => void = () => {},
+    scripted?: ScriptedReplica,
+  ): Stage {
+    const stage = new Stage(settings, scripted)
     before(stage)
     stage.leader.start()
     return stage
