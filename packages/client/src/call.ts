@@ -69,7 +69,7 @@ export async function callOperation(line: Line, call: OneCall): Promise<Called> 
 }
 
 /** What an answer means for a call; undefined when it answers another one, or tells of another opening. */
-export function readResult(answer: Answer, call: Pick<OneCall, 'id' | 'n' | 'branch' | 'operation'>): Taken<Called> {
+function readResult(answer: Answer, call: Pick<OneCall, 'id' | 'n' | 'branch' | 'operation'>): Taken<Called> {
   const { participant } = call.branch
   if (answer.type === 'failure') {
     const reason = { code: answer.code, message: answer.message, retryable: false, participant }

@@ -31,7 +31,7 @@ import type { BusMessage } from '@verdict/runtime'
 import { type SimulatedWorld, Simulation } from '@verdict/runtime/simulated'
 import { expect } from 'vitest'
 
-export const names = subjects(namespace())
+const names = subjects(namespace())
 export const group: GroupId = groupId(groupName('main'), makeIncarnation(new Uint8Array(8).fill(7)))
 /** Long enough for every budget of these tests. */
 const withinMs = 600_000

@@ -19,7 +19,7 @@ export function toBase32(bytes: Uint8Array): string {
 }
 
 /** Number of base32 characters that `bits` bits take. */
-export function base32Length(bits: number): number {
+function base32Length(bits: number): number {
   return Math.ceil(bits / 5)
 }
 

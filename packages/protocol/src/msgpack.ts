@@ -1,7 +1,7 @@
 import { Packr } from 'msgpackr'
 
 /** Nesting of one value. Deeper data would exhaust the stack of whoever reads it. */
-export const maxDepth = 64
+const maxDepth = 64
 
 // `useRecords: false` keeps each value readable on its own and by any MessagePack implementation.
 const packr = new Packr({ useRecords: false, mapsAsObjects: true })

@@ -21,7 +21,7 @@ export type Token = string & { readonly __brand: 'Token' }
 /** One running client, on the first call of a branch (rule R5): 96 random bits in base32. */
 export type Nonce = string & { readonly __brand: 'Nonce' }
 
-export const tokenBits = 96
+const tokenBits = 96
 export const incarnationBits = 64
 
 const namePattern = /^[a-z0-9-]+$/

@@ -43,7 +43,7 @@ function bytes(length: number): fc.Arbitrary<Uint8Array> {
 export const groups: fc.Arbitrary<GroupName> = name(maxGroupNameLength).map(groupName)
 export const owners: fc.Arbitrary<OwnerName> = name(maxOwnerNameLength).map(ownerName)
 export const participants: fc.Arbitrary<ParticipantName> = name(maxParticipantNameLength).map(participantName)
-export const incarnations: fc.Arbitrary<Incarnation> = bytes(8).map(makeIncarnation)
+const incarnations: fc.Arbitrary<Incarnation> = bytes(8).map(makeIncarnation)
 export const groupIds: fc.Arbitrary<GroupId> = fc.tuple(groups, incarnations).map(([g, i]) => groupId(g, i))
 export const epochs: fc.Arbitrary<Epoch> = fc.nat(0xffff_ffff).map((epoch) => epoch as Epoch)
 
