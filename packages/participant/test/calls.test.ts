@@ -148,6 +148,16 @@ describe('a call that fails', () => {
     expect(stage.store.open.size).toBe(0)
   })
 
+  test('and is doubled gets the same answer: it does not run again', async () => {
+    const stage = await Stage.set()
+    for (let n = 0; n < 2; n += 1) {
+      stage.call({ operation: 'refuse' }, { code: 'sold-out' })
+      await stage.settle()
+    }
+    expect(stage.results).toEqual([refusedAs('sold-out'), refusedAs('sold-out')])
+    expect(stage.store.log.filter((method) => method === 'open')).toHaveLength(1)
+  })
+
   test('of an open branch drops what was written before it', async () => {
     const stage = await Stage.set()
     const token = await stage.opened()
@@ -184,12 +194,16 @@ describe('time', () => {
     expect(stage.store.open.size).toBe(0)
   })
 
-  test('a release ends it at once', async () => {
+  test('a release ends it at once, and tells a call that runs', async () => {
     const stage = await Stage.set()
     const token = await stage.opened()
+    stage.call({ operation: 'gated', n: 2, token }, { gate: 'never' }, stage.instance())
+    await stage.settle()
+    expect(stage.gates.signals.map(({ aborted }) => aborted)).toEqual([false])
     stage.send(of.call(me, stage.instance(), ownerName('checkout')), { type: 'release', id, token })
     await stage.settle()
     expect(stage.store.open.size).toBe(0)
+    expect(stage.gates.signals.map(({ aborted }) => aborted)).toEqual([true])
   })
 })
 

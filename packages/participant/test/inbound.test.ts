@@ -1,4 +1,4 @@
-import { encodePacket, type Message, ownerName, sealList } from '@verdict/protocol'
+import { encodePacket, type Message, operationsHash, ownerName, sealList } from '@verdict/protocol'
 import { describe, expect, test } from 'vitest'
 import {
   calledList,
@@ -93,6 +93,17 @@ describe('what cannot be answered is counted and dropped', () => {
     [
       'a prepare with operations that the list does not bind',
       (stage) => stage.prepare(oneShotList([writing('a')]), { operations: [writing('b')] }),
+    ],
+    [
+      "a prepare with another participant's operations",
+      (stage) => {
+        const operations = [writing('b')]
+        const list = sealList([
+          { kind: 'oneShot', participant: me, operations: operationsHash([writing('a')]) },
+          { kind: 'oneShot', participant: other, operations: operationsHash(operations) },
+        ])
+        stage.prepare(list, { operations })
+      },
     ],
     [
       'a prepare of a called branch with operations',

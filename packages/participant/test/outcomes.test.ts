@@ -1,6 +1,6 @@
 import { type BranchList, digestOf, type Operation, type Token } from '@verdict/protocol'
 import { describe, expect, test } from 'vitest'
-import { calledList, id, instanceOf, oneShotList, otherGroup, payloadOf, tokenOf } from './names.ts'
+import { calledList, id, idOf, instanceOf, oneShotList, otherGroup, payloadOf, tokenOf } from './names.ts'
 import { Stage, writing } from './stage.ts'
 
 interface Prepared {
@@ -136,6 +136,16 @@ describe('aborted', () => {
     expect(stage.said('ack')).toMatchObject([{ applied: 'aborted' }])
   })
 
+  test('drops an open branch before the tombstone is there', async () => {
+    const stage = await Stage.set()
+    const token = await stage.opened()
+    stage.store.hold('tombstone')
+    stage.outcome('aborted', calledList(stage.instance(), token, 1), token)
+    await stage.settle()
+    expect(stage.store.open.size).toBe(0)
+    expect(stage.said('ack')).toEqual([])
+  })
+
   test('drops an open branch, and nothing of the id is opened again', async () => {
     const stage = await Stage.set()
     const token = await stage.opened()
@@ -215,6 +225,31 @@ describe('what cannot be applied now', () => {
     expect(stage.said('ack')).toHaveLength(1)
   })
 
+  test('stays an outcome, whatever is told meanwhile that is none', async () => {
+    const { stage, list, token } = await prepared()
+    stage.store.script('finish', 'busy')
+    stage.outcome('committed', list, token)
+    const answers = [{ id, digest: digestOf(id, list), answer: 'expired' as const }]
+    stage.control({ type: 'inquiryAnswer', answers, horizon: 0 as never }, stage.instance())
+    await stage.settle(1_000)
+    expect(stage.store.effects).toEqual(['a'])
+  })
+
+  test('is bounded: what is beyond is dropped, since the group tells it again', async () => {
+    const { stage, list, token } = await prepared(1, { maxEndings: 1 })
+    const release = stage.store.hold('finish')
+    stage.outcome('committed', list, token)
+    stage.outcome('aborted', list, undefined, { id: idOf(2) })
+    await stage.settle()
+    release()
+    await stage.settle()
+    expect(stage.said('ack').map((ack) => ack.id)).toEqual([id])
+    expect(stage.servings[0]?.counters.dropped).toBe(1)
+    stage.outcome('aborted', list, undefined, { id: idOf(2) })
+    await stage.settle()
+    expect(stage.said('ack')).toHaveLength(2)
+  })
+
   test('is looked for when another instance was quicker', async () => {
     const { stage, list, token } = await prepared()
     stage.store.prepared.delete(id)
@@ -235,6 +270,20 @@ describe('what cannot be applied now', () => {
     expect(stage.store.rows.get(id)).toEqual({ state: 'aborted' })
     expect(stage.said('ack')).toHaveLength(1)
   })
+})
+
+test.each(['committed', 'aborted'] as const)('a one-shot that was %s here does not run again', async (outcome) => {
+  const operations: readonly Operation[] = [writing('a')]
+  const oneShot = oneShotList(operations)
+  const stage = await Stage.set()
+  stage.prepare(oneShot, { operations })
+  await stage.settle()
+  stage.outcome(outcome, oneShot, stage.store.prepared.get(id)?.token)
+  await stage.settle()
+  stage.prepare(oneShot, { operations })
+  await stage.settle()
+  expect(stage.store.log.filter((method) => method === 'open')).toHaveLength(1)
+  expect(stage.said('vote')).toHaveLength(2)
 })
 
 test('an outcome of another group, or another life of the group, is not believed (attack 14)', async () => {

@@ -46,14 +46,11 @@ describe('a called branch', () => {
   })
 
   test('says that its durability is weak when the resource says so', async () => {
-    const stage = await Stage.set()
+    const stage = await Stage.set({}, 0)
     stage.store.durability = 'weak'
-    await stage.start('weak')
-    const token = await stage.opened()
-    const at = holder(stage)
-    stage.prepare(calledList(at, token, 1), { to: at })
-    await stage.settle()
-    expect(votes(stage)).toMatchObject([{ durability: at === stage.instance(2) ? 'weak' : 'full' }])
+    await stage.start('payments-1')
+    await prepared(stage)
+    expect(votes(stage)).toMatchObject([{ kind: 'prepared', durability: 'weak' }])
   })
 
   test.each([1, 3])('with %i calls in the list and 2 executed is refused and gone (attack 9)', async (calls) => {
@@ -280,6 +277,20 @@ describe('a one-shot', () => {
       expect.objectContaining({ kind: 'prepared', token: tokenOf(7) }),
     ])
     expect(stage.store.open.size).toBe(0)
+  })
+
+  test('that failed is not run again for the same list: it is refused again', async () => {
+    const failing: readonly Operation[] = [writing('a'), { name: 'fail', args: payloadOf({ message: 'lock' }) }]
+    const stage = await Stage.set()
+    for (let n = 0; n < 2; n += 1) {
+      stage.prepare(oneShotList(failing), { operations: failing })
+      await stage.settle()
+    }
+    expect(votes(stage)).toEqual([refusedAs('lock-timeout'), refusedAs('lock-timeout')])
+    expect(stage.store.log.filter((method) => method === 'open')).toHaveLength(1)
+    stage.prepare(list, { operations })
+    await stage.settle()
+    expect(votes(stage)[2]).toMatchObject({ kind: 'prepared' })
   })
 
   test('beyond the capacity is refused, retryable, unless it is prepared here already', async () => {
