@@ -85,8 +85,8 @@ export class Commits {
   takeUp(participant: ParticipantName, held: HeldBranch): void {
     const { id, digest, token } = held
     if (!this.underway.has(id)) {
-      // It will ask again; by then there may be room.
-      if (this.isFull()) return
+      // It will ask again; by then there may be room. No honest id is ahead of the group's epoch.
+      if (this.isFull() || parseId(id).epoch > epochOf(this.ports.space)) return
       this.ports.takenUp(id)
     }
     const endsAtMs = this.ports.clock.nowMs() + this.ports.settings.takeUpBudgetMs
@@ -181,7 +181,11 @@ export class Commits {
         break
       case 'readOnly':
         this.drop(id)
-        for (const waiter of underway.waiters) this.say(id, waiter, { kind: 'read-only' })
+        // It is true of this list alone. Whoever waits with another one asks again, and has its own turn.
+        for (const waiter of underway.waiters) {
+          const isOwn = waiter.digest === underway.commit.sealed?.digest
+          this.say(id, waiter, { kind: isOwn ? 'read-only' : 'pending' })
+        }
         break
       case 'propose':
         this.ports.decide({ ...effect.decision, decidedAtMs: Math.round(this.ports.clock.wallMs()) }).then(

@@ -82,8 +82,10 @@ export class Deliveries {
 
   /** Answers from a record, now or once every branch has applied it. `results` are those that came with the votes, if they are at hand. */
   answer(record: DecisionRecord, waiter: Waiter, results?: Results): void {
-    const underway = this.underway.get(record.id)
     const isPatient = waiter.wait === 'applied' && waiter.digest === record.digest && record.outcome === 'committed'
+    // An earlier leader's record may still wait in the store.
+    if (isPatient) this.begin(record)
+    const underway = this.underway.get(record.id)
     const isOnItsWay = underway !== undefined && !this.isApplied(record) && record.hazards.length === 0
     if (isPatient && isOnItsWay) joinWaiters(underway.waiters, waiter, this.ports.settings.maxWaiters)
     else this.say(record, waiter, results)

@@ -334,6 +334,21 @@ describe('one work for one transaction', () => {
     expect(stage.decided(otherAbort)).toEqual([conflict])
   })
 
+  test('read-only is told for the list that only read, and no other: the other has its own turn', async () => {
+    const stage = Stage.leading()
+    const own = stage.ask(commit())
+    const others = calledList(p, s)
+    const other = stage.ask(commit(id(1), { list: others }))
+    stage.speak(p, vote(p, readOnly(p)))
+    stage.speak(q, vote(q, readOnly(q)))
+    expect(stage.decided(own)).toEqual([{ kind: 'read-only' }])
+    expect(stage.decided(other)).toEqual([{ kind: 'pending' }])
+    const again = stage.ask(commit(id(1), { list: others }))
+    for (const of of [p, s]) stage.speak(of, vote(of, prepared(of), id(1), others))
+    await settled()
+    expect(stage.decided(again)).toEqual([committed])
+  })
+
   test('a commit that finds a record is answered from it', async () => {
     const stage = Stage.leading({}, ({ replica }) => replica.record(decision(id(1), 'aborted')))
     const own = stage.ask(commit())

@@ -178,6 +178,15 @@ describe('whoever waits until all have applied', () => {
     expect(stage.decided(again)).toEqual([{ kind: 'committed', applied: true, hazards: [] }])
   })
 
+  test('waits also for what an earlier leader left and this one has not come to yet', async () => {
+    const stage = inheriting(3, { waveSize: 1 })
+    const { digest } = sealed(id(3), list)
+    const request = stage.ask({ type: 'commit', id: id(3), list, digest, leftMs: 1, wait: 'applied' })
+    expect(stage.decided(request)).toEqual([])
+    acknowledgeAll(stage, [3])
+    expect(stage.decided(request)).toEqual([{ kind: 'committed', applied: true, hazards: [] }])
+  })
+
   test('waits once, however often it asks, and gives way to newer ones', async () => {
     const stage = Stage.leading({ maxWaiters: 2 })
     const { digest } = sealed(id(1), list)

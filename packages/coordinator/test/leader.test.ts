@@ -208,7 +208,7 @@ describe('R8: an inquiry', () => {
   test('expired and pending are told only once leadership is confirmed', async () => {
     const stage = Stage.leading({}, ({ replica }) => replica.space.put('group/horizon', Uint8Array.of(1)))
     stage.replica.unconfirmed = true
-    inquire(stage, held(1), held(2, { id: id(2, { epoch: 2 }) }))
+    inquire(stage, held(1), withoutList(2, { id: id(2, { epoch: 2 }) }))
     await settled()
     expect(inquiryAnswers(stage)).toEqual([])
     stage.replica.confirm()
@@ -283,6 +283,13 @@ describe('R6: taking up', () => {
     inquire(stage, held(1, { digest: otherDigest(id(1)) }))
     await settled()
     expect(stage.take('prepare')).toEqual([])
+  })
+
+  test('an id of an epoch that the group has not reached is not taken up', async () => {
+    const stage = Stage.leading()
+    inquire(stage, withoutList(1, { id: id(1, { epoch: 2 }) }))
+    await settled()
+    expect(stage.leader.underway).toBe(0)
   })
 
   test('beyond the limit nothing is taken up, and the holder is told to ask again', async () => {
