@@ -6,7 +6,7 @@ import type { Shop } from '../shop/shop.ts'
 import type { Ledger } from './ledger.ts'
 
 const pollMs = 20
-const maxTries = 40 // to catch a service while it holds prepared branches; under load the first or second does
+const maxTries = 40 // to kill a service while it holds prepared branches; under load the first or second does
 
 /** What happened, for the screen. */
 export interface Disaster {
@@ -39,8 +39,9 @@ export async function killLeader(shop: Shop, ledger: Ledger): Promise<Disaster> 
 /** Kills one of two instances of payments while branches are prepared; the other one finishes them. */
 export async function killPaymentsInstance(shop: Shop, ledger: Ledger): Promise<Disaster> {
   const [instance] = shop.payments
-  const killed = await killWhilePrepared(instance, shop.paymentsDatabase, ledger)
-  await untilGone(shop.paymentsDatabase, killed.prepared)
+  await using database = await Database.connect(shop.paymentsDatabase)
+  const killed = await killWhilePrepared(instance, database, ledger)
+  await database.untilGone(killed.prepared)
   const pauseMs = await killed.pause.end()
   await instance.start()
   return {
@@ -52,9 +53,10 @@ export async function killPaymentsInstance(shop: Shop, ledger: Ledger): Promise<
 
 /** Kills the only instance of orders while it holds prepared branches; it finishes them when it is back. */
 export async function killOrders(shop: Shop, ledger: Ledger): Promise<Disaster> {
-  const killed = await killWhilePrepared(shop.orders, shop.ordersDatabase, ledger)
+  await using database = await Database.connect(shop.ordersDatabase)
+  const killed = await killWhilePrepared(shop.orders, database, ledger)
   await shop.orders.start()
-  await untilGone(shop.ordersDatabase, killed.prepared)
+  await database.untilGone(killed.prepared)
   return {
     killed: `${shop.orders.name} (pid ${killed.pid}) with ${killed.prepared.length} branches prepared in its database`,
     found: 'they were finished after the restart',
@@ -68,54 +70,56 @@ interface KilledWhilePrepared {
   readonly pause: PauseWatch
 }
 
-async function killWhilePrepared(
-  service: Service,
-  database: PostgresServer,
-  ledger: Ledger,
-): Promise<KilledWhilePrepared> {
+/** Waits for a moment when branches are prepared, kills at once, and counts what was left prepared: none means trying again. */
+async function killWhilePrepared(service: Service, database: Database, ledger: Ledger): Promise<KilledWhilePrepared> {
   for (let attempt = 1; attempt <= maxTries; attempt += 1) {
+    await until(async () => ((await database.prepared()).length > 0 ? true : undefined), 0)
     const { pid } = service
     const pause = watchPause(ledger)
     await service.kill()
-    const prepared = await preparedBranches(database)
+    const prepared = await database.prepared()
     if (prepared.length > 0) return { pid, prepared, pause }
     await pause.end()
     await service.start()
-    await sleep(pollMs * attempt)
   }
-  throw new Error(`${service.name} was never seen with a prepared branch in ${maxTries} kills.`)
+  throw new Error(`${service.name} was never killed with a branch prepared, in ${maxTries} kills.`)
 }
 
-/** Names of the transactions that are prepared in a database. */
-export async function preparedBranches(database: PostgresServer): Promise<string[]> {
-  return await query<{ gid: string }>(database, 'select gid from pg_prepared_xacts order by gid').then((rows) =>
-    rows.map(({ gid }) => gid),
-  )
-}
+/** A look into a database from outside, on one connection. */
+class Database implements AsyncDisposable {
+  readonly #client: pg.Client
 
-async function untilGone(database: PostgresServer, gids: readonly string[]): Promise<void> {
-  await until(async () => {
-    const left = await preparedBranches(database)
-    return left.some((gid) => gids.includes(gid)) ? undefined : true
-  })
-}
+  private constructor(client: pg.Client) {
+    this.#client = client
+  }
 
-async function query<Row extends pg.QueryResultRow>(database: PostgresServer, text: string): Promise<Row[]> {
-  const client = new pg.Client(database.url)
-  client.on('error', () => undefined)
-  await client.connect()
-  try {
-    return (await client.query<Row>(text)).rows
-  } finally {
-    await client.end()
+  static async connect({ url }: PostgresServer): Promise<Database> {
+    const client = new pg.Client(url)
+    client.on('error', () => undefined)
+    await client.connect()
+    return new Database(client)
+  }
+
+  /** Names of the transactions that are prepared. */
+  async prepared(): Promise<string[]> {
+    const { rows } = await this.#client.query<{ gid: string }>('select gid from pg_prepared_xacts order by gid')
+    return rows.map(({ gid }) => gid)
+  }
+
+  async untilGone(gids: readonly string[]): Promise<void> {
+    await until(async () => ((await this.prepared()).some((gid) => gids.includes(gid)) ? undefined : true))
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#client.end()
   }
 }
 
-async function until<T>(look: () => Promise<T | undefined>): Promise<T> {
+async function until<T>(look: () => Promise<T | undefined>, pauseMs: number = pollMs): Promise<T> {
   for (;;) {
     const found = await look()
     if (found !== undefined) return found
-    await sleep(pollMs)
+    await sleep(pauseMs)
   }
 }
 

@@ -30,7 +30,9 @@ export class Screen {
   /** Shows how the orders stand until `stopFollowing`. */
   follow(ledger: Ledger, total: number): void {
     const draw = (): void => {
-      this.#line = describe(ledger, total)
+      const line = describe(ledger, total)
+      if (line === this.#line) return
+      this.#line = line
       if (this.#live) process.stdout.write(`\r\u001b[K  ${this.#line}`)
       else process.stdout.write(`  ${this.#line}\n`)
     }
