@@ -39,6 +39,7 @@ const harness: ResourceHarness<PostgresSession> = {
     const database = `conformance_${databases}`
     await query('postgres', `create database ${database}`)
     await query(database, 'create table entry (key text primary key, value text not null)')
+    await query('postgres', 'checkpoint') // or a recovery would go through the making of all databases before
     const wire = await Wire.to(server.port)
     const instances: Resource<PostgresSession>[] = []
     const instance = (): Resource<PostgresSession> => {
