@@ -1,7 +1,7 @@
 import { ByteReader, ByteWriter } from './bytes.ts'
 import { MalformedMessageError } from './errors.ts'
 import { entryBytes } from './log.ts'
-import type { Append, AppendRefusal, Entry, HeartbeatReply, LogIndex, Message, Term } from './message.ts'
+import type { Append, AppendRefusal, AppendReply, Entry, HeartbeatReply, LogIndex, Message, Term } from './message.ts'
 
 /** First byte of every message and of every entry on disk. */
 const version = 1
@@ -45,7 +45,7 @@ function writeBody(writer: ByteWriter, message: Message): void {
       for (const entry of message.entries) writeEntry(writer, entry)
       return
     case 'appendReply':
-      writer.number(message.matchIndex)
+      writer.number(message.receivedIndex).number(message.matchIndex)
       return
     case 'appendRefusal':
       writer.number(message.prevIndex).number(message.hintIndex).number(message.hintTerm)
@@ -85,7 +85,7 @@ function readBody(reader: ByteReader, kind: Message['kind'], term: Term): Messag
     case 'append':
       return readAppend(reader, term)
     case 'appendReply':
-      return { kind, term, matchIndex: readIndex(reader) }
+      return { kind, term, ...readHolding(reader) }
     case 'appendRefusal':
       return readRefusal(reader, term)
     case 'heartbeat': {
@@ -126,10 +126,15 @@ function readRefusal(reader: ByteReader, term: Term): AppendRefusal {
 function readHeartbeatReply(reader: ByteReader, term: Term): HeartbeatReply {
   const round = reader.number()
   const sentIndex = readIndex(reader)
+  return { kind: 'heartbeatReply', term, round, sentIndex, ...readHolding(reader) }
+}
+
+/** What a follower has of the leader's log. */
+function readHolding(reader: ByteReader): Pick<AppendReply, 'receivedIndex' | 'matchIndex'> {
   const receivedIndex = readIndex(reader)
   const matchIndex = readIndex(reader)
   if (matchIndex > receivedIndex) throw new MalformedMessageError('more is flushed than was received')
-  return { kind: 'heartbeatReply', term, round, sentIndex, receivedIndex, matchIndex }
+  return { receivedIndex, matchIndex }
 }
 
 function readIndex(reader: ByteReader): LogIndex {

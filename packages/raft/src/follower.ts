@@ -37,7 +37,8 @@ export function acknowledge(state: RaftState, effects: Effect[]): void {
   if (matchIndex <= role.toldIndex && matchIndex < role.receivedIndex) return
   role.toldIndex = matchIndex
   role.owesReply = matchIndex < role.receivedIndex
-  send(state, role.leader, { kind: 'appendReply', term: state.hardState.term, matchIndex }, effects)
+  const { receivedIndex } = role
+  send(state, role.leader, { kind: 'appendReply', term: state.hardState.term, receivedIndex, matchIndex }, effects)
 }
 
 function follow(state: RaftState, leader: ReplicaId, effects: Effect[]): Follower {

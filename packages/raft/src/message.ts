@@ -52,10 +52,12 @@ export interface Append {
   readonly commitIndex: LogIndex
 }
 
-/** Up to `matchIndex` the sender's disk holds the leader's log. */
 export interface AppendReply {
   readonly kind: 'appendReply'
   readonly term: Term
+  /** Up to here the sender has the leader's log, flushed or not: what it has received need not be sent again. */
+  readonly receivedIndex: LogIndex
+  /** Up to here on its disk: what counts for a majority. */
   readonly matchIndex: LogIndex
 }
 

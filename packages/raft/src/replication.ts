@@ -87,7 +87,7 @@ export function receiveAppendReply(state: RaftState, from: ReplicaId, reply: App
   const progress = hear(state, from)
   if (progress === undefined) return
   checkMatch(state, from, reply.matchIndex)
-  acknowledged(progress, reply.matchIndex, reply.matchIndex)
+  acknowledged(progress, reply.receivedIndex, reply.matchIndex)
 }
 
 export function receiveAppendRefusal(state: RaftState, from: ReplicaId, refusal: AppendRefusal): void {

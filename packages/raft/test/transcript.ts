@@ -1,0 +1,264 @@
+import { step } from '../src/core.ts'
+import type { Effect } from '../src/effect.ts'
+import type { Event } from '../src/event.ts'
+import { lastIndexOf } from '../src/log.ts'
+import type { Entry, LogIndex, Message, ReplicaId, Term } from '../src/message.ts'
+import { defaultSettings } from '../src/settings.ts'
+import { createState, type HardState, leaderOf, type RaftState } from '../src/state.ts'
+
+interface Disk {
+  hardState: HardState
+  entries: readonly Entry[]
+}
+
+interface Waiting {
+  readonly from: ReplicaId
+  readonly to: ReplicaId
+  readonly message: Message
+}
+
+/** More turns than any scene needs: a scene that does not come to rest is a mistake of the core's. */
+const maxTurns = 10_000
+
+/**
+ * A stage for cores: no time, network or disk but what the script says. Messages wait until `deliver` or `settle`, writes until
+ * `flush` or `settle`. Each command is answered with one line for each thing that happened.
+ */
+export class Stage {
+  readonly #disks = new Map<ReplicaId, Disk>()
+  readonly #replicas = new Map<ReplicaId, RaftState>()
+  readonly #writes = new Map<ReplicaId, Effect & { readonly kind: 'persist' }>()
+  readonly #sides = new Map<ReplicaId, number>()
+  #network: Waiting[] = []
+  #lines: string[] = []
+  #numbers = 0
+  #settings = defaultSettings
+
+  /** Runs one line of a script. @throws Error when there is no such command. */
+  run(line: string): readonly string[] {
+    this.#lines = []
+    const [command = '', ...words] = line.split(' ')
+    const commands: Readonly<Record<string, () => void>> = {
+      batch: () => {
+        this.#settings = { ...defaultSettings, maxEntriesPerAppend: Number(words[0]) }
+      },
+      replicas: () => this.#start(words as ReplicaId[]),
+      log: () => this.#writeLog(words[0] as ReplicaId, words.slice(1)),
+      tick: () => this.#step(words[0] as ReplicaId, { kind: 'tick', elapsedMs: Number(words[1]), chance: 0 }),
+      unreachable: () =>
+        this.#step(words[0] as ReplicaId, {
+          kind: 'leaderUnreachable',
+          leader: words[1] as ReplicaId,
+          chance: 0,
+        }),
+      propose: () => this.#propose(words[0] as ReplicaId, words.slice(1)),
+      read: () => this.#step(words[0] as ReplicaId, { kind: 'asked', read: ++this.#numbers }),
+      stop: () => this.#step(words[0] as ReplicaId, { kind: 'stopped' }),
+      deliver: () => this.#deliver(words[0] as ReplicaId | undefined),
+      lose: () => this.#lose(words[0] as ReplicaId),
+      flush: () => this.#flush(words[0] as ReplicaId),
+      settle: () => this.#settle(words as ReplicaId[]),
+      crash: () => this.#crash(words[0] as ReplicaId),
+      restart: () => this.#restart(words[0] as ReplicaId),
+      partition: () => this.#partition(words.join(' ')),
+      heal: () => this.#sides.clear(),
+      status: () => this.#status(),
+    }
+    const act = commands[command]
+    if (act === undefined)
+      throw new Error(`There is no command ${command}: expected ${Object.keys(commands).join(', ')}`)
+    act()
+    return this.#lines
+  }
+
+  #start(ids: readonly ReplicaId[]): void {
+    for (const id of ids) this.#disks.set(id, { hardState: { term: 0 as Term, votedFor: undefined }, entries: [] })
+    for (const id of ids) this.#restart(id)
+  }
+
+  /** Puts a log of these terms on a disk, and starts the replica on it; `term=3` first, if its term is above the log's. */
+  #writeLog(id: ReplicaId, words: readonly string[]): void {
+    const [known, ...rest] = words
+    const above = known?.startsWith('term=') === true ? Number(known.slice('term='.length)) : undefined
+    const terms = above === undefined ? words : rest
+    const entries = terms.map((text, place): Entry => {
+      const index = (place + 1) as LogIndex
+      return { term: Number(text) as Term, index, kind: 'command', command: Buffer.from(`${text}.${index}`) }
+    })
+    const term = (above ?? entries.at(-1)?.term ?? 0) as Term
+    this.#disks.set(id, { hardState: { term, votedFor: undefined }, entries })
+    this.#restart(id)
+  }
+
+  #restart(id: ReplicaId): void {
+    const { hardState, entries } = this.#diskOf(id)
+    const appliedIndex = 0 as LogIndex
+    const recovered = { hardState, appliedIndex, appliedTerm: 0 as Term, entries }
+    const members = [...this.#disks.keys()]
+    this.#replicas.set(id, createState({ id, members, settings: this.#settings, chance: 0, ...recovered }))
+  }
+
+  #crash(id: ReplicaId): void {
+    this.#replicas.delete(id)
+    this.#writes.delete(id)
+  }
+
+  #propose(id: ReplicaId, commands: readonly string[]): void {
+    const events = commands.map((text): Event => {
+      return { kind: 'proposed', proposal: ++this.#numbers, command: Buffer.from(text) }
+    })
+    this.#step(id, ...events)
+  }
+
+  /** Every message on its way arrives, or those for one replica; what they cause waits. */
+  #deliver(to: ReplicaId | undefined): void {
+    const arriving = this.#network.filter((waiting) => to === undefined || waiting.to === to)
+    this.#network = this.#network.filter((waiting) => !arriving.includes(waiting))
+    for (const waiting of arriving) this.#arrive(waiting)
+  }
+
+  #arrive({ from, to, message }: Waiting): void {
+    if (!this.#replicas.has(to) || this.#sides.get(from) !== this.#sides.get(to)) {
+      this.#lines.push(`${from} → ${to} lost: ${describe(message)}`)
+      return
+    }
+    this.#step(to, { kind: 'received', from, message })
+  }
+
+  #lose(to: ReplicaId): void {
+    for (const { from, message } of this.#network.filter((waiting) => waiting.to === to)) {
+      this.#lines.push(`${from} → ${to} lost: ${describe(message)}`)
+    }
+    this.#network = this.#network.filter((waiting) => waiting.to !== to)
+  }
+
+  #flush(id: ReplicaId): void {
+    const write = this.#writes.get(id)
+    if (write === undefined) return
+    this.#writes.delete(id)
+    const { entries } = this.#diskOf(id)
+    const first = write.entries[0]?.index ?? entries.length + 1
+    this.#disks.set(id, {
+      hardState: write.hardState,
+      entries: [...entries.slice(0, first - 1), ...write.entries],
+    })
+    this.#step(id, { kind: 'persisted', write: write.write })
+  }
+
+  /** Messages arrive and disks flush until nothing is left to happen; disks named do not flush. */
+  #settle(slow: readonly ReplicaId[]): void {
+    for (let turns = 0; turns < maxTurns; turns++) {
+      const [next, ...rest] = this.#network
+      const writer = [...this.#writes.keys()].find((id) => !slow.includes(id))
+      if (next !== undefined) {
+        this.#network = rest
+        this.#arrive(next)
+      } else if (writer !== undefined) this.#flush(writer)
+      else return
+    }
+    throw new Error('The scene does not come to rest.')
+  }
+
+  #partition(text: string): void {
+    for (const [side, ids] of text.split(' | ').entries()) {
+      for (const id of ids.split(' ')) this.#sides.set(id as ReplicaId, side)
+    }
+  }
+
+  #status(): void {
+    for (const [id, state] of this.#replicas) {
+      const { role, hardState, commitIndex, log } = state
+      const terms = log.entries.map(({ term }) => term).join(' ')
+      const leader = leaderOf(state) ?? 'nobody'
+      this.#lines.push(
+        `${id} ${role.kind} term ${hardState.term} leader ${leader} commit ${commitIndex} log [${terms}]`,
+      )
+      if (lastIndexOf(log) < commitIndex) throw new Error(`${id} has committed more than it has`)
+    }
+  }
+
+  #step(id: ReplicaId, ...events: readonly Event[]): void {
+    const state = this.#replicas.get(id)
+    if (state === undefined) return
+    const before = state.role.kind
+    const effects = step(state, events)
+    if (state.role.kind !== before) {
+      this.#lines.push(`${id} ${before} becomes ${state.role.kind} in term ${state.hardState.term}`)
+    }
+    for (const effect of effects) this.#perform(id, effect)
+  }
+
+  #perform(id: ReplicaId, effect: Effect): void {
+    switch (effect.kind) {
+      case 'send':
+        this.#network.push({ from: id, to: effect.to, message: effect.message })
+        this.#lines.push(`${id} → ${effect.to} ${describe(effect.message)}`)
+        return
+      case 'persist':
+        this.#writes.set(id, effect)
+        this.#lines.push(
+          `${id} writes term ${effect.hardState.term} vote ${effect.hardState.votedFor ?? 'none'} [${shown(effect.entries)}]`,
+        )
+        return
+      case 'apply':
+        this.#lines.push(`${id} applies [${shown(effect.entries)}]`)
+        return
+      case 'proposalTaken':
+        this.#lines.push(`${id} takes proposal ${effect.proposal} as entry ${effect.index}`)
+        return
+      case 'proposalRefused':
+        this.#lines.push(`${id} refuses proposal ${effect.proposal}: ${effect.why}`)
+        return
+      case 'readConfirmed':
+        this.#lines.push(`${id} confirms read ${effect.read}`)
+        return
+      case 'readRefused':
+        this.#lines.push(`${id} refuses read ${effect.read}: ${effect.why}`)
+        return
+      case 'proposalsUncertain':
+        this.#lines.push(`${id} knows no longer what becomes of its proposals`)
+        return
+      case 'notice':
+        if (effect.event.kind === 'becameLeader') this.#lines.push(`${id} is ready to serve term ${effect.event.term}`)
+        return
+      case 'load':
+        throw new Error('Logs in scenes are short enough to stay in memory.')
+    }
+  }
+
+  #diskOf(id: ReplicaId): Disk {
+    const disk = this.#disks.get(id)
+    if (disk === undefined) throw new Error(`There is no replica ${id}.`)
+    return disk
+  }
+}
+
+function shown(entries: readonly Entry[]): string {
+  return entries
+    .map(
+      ({ term, index, kind, command }) =>
+        `${index}:${term} ${kind === 'noop' ? kind : Buffer.from(command).toString()}`,
+    )
+    .join(', ')
+}
+
+function describe({ kind, term, ...rest }: Message): string {
+  const fields = Object.entries(rest).map(([name, value]) =>
+    Array.isArray(value) ? `[${shown(value as Entry[])}]` : `${name} ${String(value)}`,
+  )
+  return `${kind} term ${term} ${fields.join(' ')}`.trim()
+}
+
+/** Plays a transcript's commands, the lines that begin with `> `; returns the transcript with what happens now. */
+export function play(transcript: string): string {
+  const stage = new Stage()
+  const played: string[] = []
+  for (const line of transcript.trimEnd().split('\n')) {
+    if (line.startsWith('#') || line === '') played.push(line)
+    else if (line.startsWith('> ')) {
+      played.push(line)
+      for (const happened of stage.run(line.slice(2))) played.push(`    ${happened}`)
+    }
+  }
+  return `${played.join('\n')}\n`
+}
