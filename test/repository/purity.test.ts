@@ -4,19 +4,23 @@ import { importsOf, type Source, sources, withoutComments } from './sources.ts'
 // Event in, effects out: these files know no disk, network, clock, chance or log. In protocol, raft and
 // coordinator a file is pure unless it is named here as a shell; in participant the cores are named.
 const cores: readonly { readonly files: string; readonly shells?: RegExp }[] = [
-  { files: 'packages/protocol/src/**/*.ts' },
+  // nested.ts marks the code that runs inside a branch: it belongs to the process, and both roles need it.
+  { files: 'packages/protocol/src/**/*.ts', shells: /\/(nested|index)\.ts$/ },
   { files: 'packages/raft/src/**/*.ts', shells: /\/(lmdb-store|replica|index|internal)\.ts$/ },
   { files: 'packages/coordinator/src/**/*.ts', shells: /\/(leader|coordinator|index|internal)\.ts$/ },
-  { files: 'packages/participant/src/{branch,recovery}.ts' },
+  { files: 'packages/participant/src/{ballot,branch,branch-*,ending,recovery}.ts' },
+  { files: 'packages/client/src/{answer,branches,resend}.ts' },
 ]
 
-const hash = "import { createHash } from 'node:crypto'" // the same bytes give the same digest, anywhere and at any time
+// The same bytes give the same digest and checksum, anywhere and at any time.
+const hash = "import { createHash } from 'node:crypto'"
+const checksum = "import { crc32 } from 'node:zlib'"
 const ambient =
   /\b(Date\.now|new Date|Math\.random|performance\.|process\.|crypto\.|randomUUID|(set|clear)(Timeout|Interval|Immediate)|queueMicrotask|fetch\(|console\.|await |async )/
 
 /** What keeps this file from being a pure core, if anything. */
 function impurity({ text }: Source): string | undefined {
-  const code = withoutComments(text).replace(hash, '')
+  const code = withoutComments(text).replace(hash, '').replace(checksum, '')
   const shell = importsOf(code).find((from) => !/^(\.{1,2}\/|@verdict\/|(msgpackr|zod)$)/.test(from))
   return shell ?? ambient.exec(code)?.[0].trim()
 }

@@ -13,6 +13,7 @@ export interface Source {
 /** All files whose path matches, without those that others made (dependencies, builds, the lockfile). */
 export function sources(pattern: string): readonly Source[] {
   return globSync(pattern, { cwd: root, exclude: (name) => foreign.has(name.split(/[\\/]/).at(-1) ?? '') })
+    .filter((path) => !path.endsWith('.tsbuildinfo'))
     .filter((path) => statSync(join(root, path)).isFile())
     .map((path) => ({ path: path.replaceAll('\\', '/'), text: readFileSync(join(root, path), 'utf8') }))
     .filter(({ text }) => !text.includes('\0'))
