@@ -9,7 +9,7 @@ import { Service } from './service.ts'
 const root = join(import.meta.dirname, '..', '..')
 // Not the system's folder for temporary files: that may lie in memory, where no vote is durable.
 const data = join(root, '.tools', 'data')
-export const replicaNames = ['n1', 'n2', 'n3'] as const
+const replicaNames = ['n1', 'n2', 'n3'] as const
 
 export interface ShopOptions {
   /** A module that is loaded into every service before its program. */

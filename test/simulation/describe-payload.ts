@@ -4,7 +4,8 @@ import { decodeMessage } from '@verdict/raft/internal'
 /** One message in few words, for the trace; ids by the last four characters of their random part. */
 export function describePayload(payload: Uint8Array, subject: string): string {
   try {
-    if (subject.includes('.raft.')) return JSON.stringify(decodeMessage(payload), (key, value) => (key === 'entries' ? value.length : value))
+    if (subject.includes('.raft.'))
+      return JSON.stringify(decodeMessage(payload), (key, value) => (key === 'entries' ? value.length : value))
     return describeMessage(decodePacket(payload).message)
   } catch {
     return 'unreadable'

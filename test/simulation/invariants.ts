@@ -5,7 +5,7 @@ import type { System } from './system.ts'
 import { statementsOf } from './told.ts'
 
 /** A promise was broken. */
-export class InvariantError extends Error {
+class InvariantError extends Error {
   override readonly name = 'InvariantError'
 }
 
