@@ -73,8 +73,13 @@ export function prepareEnded(
   switch (result.kind) {
     case 'prepared':
       return [{ kind: 'held', sealed }, ...cast('prepared', { kind: 'prepared', ...known })]
-    case 'read-only':
-      return cast('read-only', { kind: 'read-only', ...known })
+    case 'read-only': {
+      const votes = cast('read-only', { kind: 'read-only', ...known })
+      branch.calls.length = 0
+      // A repeated vote may come without results; thousands of notes with them would take too much memory.
+      branch.ballot = { kind: 'read-only', token: branch.token }
+      return votes
+    }
     case 'refused':
       branch.reason = result.reason
       if (branch.nonce !== undefined) return cast('over', refusedBallot(result.reason))

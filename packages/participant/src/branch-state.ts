@@ -25,7 +25,8 @@ export interface Asker {
 
 /** One call of a branch, from its arrival until the branch ends. */
 export interface BranchCall {
-  readonly operation: Operation
+  /** Until it is started: its arguments need not be kept any longer. */
+  operation: Operation | undefined
   /** When its time is over, on the instance's clock. */
   readonly endsAtMs: number
   /** Undefined until it has run; `dropped` when the value was too much to keep. */

@@ -1,4 +1,4 @@
-import type { Payload, Reason } from '@verdict/protocol'
+import { maxResultsBytes, type Payload, type Reason } from '@verdict/protocol'
 import { refusedBallot } from './ballot.ts'
 import type { Asker, Branch, BranchCall, BranchEffect } from './branch-state.ts'
 
@@ -6,23 +6,26 @@ import type { Asker, Branch, BranchCall, BranchEffect } from './branch-state.ts'
 export function proceed(branch: Branch, nowMs: number): BranchEffect[] {
   if (branch.stage !== 'open' || branch.running) return []
   const next = branch.calls[branch.started]
-  if (next !== undefined) {
+  const operation = next?.operation
+  if (next !== undefined && operation !== undefined) {
     branch.started += 1
     branch.running = true
-    return [{ kind: 'run', n: branch.started, operation: next.operation, leftMs: Math.max(0, next.endsAtMs - nowMs) }]
+    next.operation = undefined
+    return [{ kind: 'run', n: branch.started, operation, leftMs: Math.max(0, next.endsAtMs - nowMs) }]
   }
   if (branch.sealed === undefined) return []
   branch.stage = 'preparing'
   return [{ kind: 'prepare', sealed: branch.sealed, results: oneShotResults(branch) }]
 }
 
-/** The values of a one-shot that ran to its end. */
+/** The values of a one-shot that ran to its end; undefined when they are more than a vote may carry (rule R5). */
 export function oneShotResults({ nonce, calls }: Branch): readonly Payload[] | undefined {
   if (nonce !== undefined) return undefined
   const values = calls.flatMap(({ result }) =>
     typeof result === 'object' && result.kind === 'value' ? [result.value] : [],
   )
-  return values.length === calls.length ? values : undefined
+  const bytes = values.reduce((sum, { length }) => sum + length, 0)
+  return values.length === calls.length && bytes <= maxResultsBytes ? values : undefined
 }
 
 /** Ends an open branch without effect; whoever waits for a call or a vote is told why. */

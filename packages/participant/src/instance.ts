@@ -50,9 +50,15 @@ export class Instance {
 
   /** Starts the resource, then listens; resolves when messages can arrive. */
   static async start(options: InstanceOptions): Promise<Instance> {
-    const facts = await options.resource.start({ participant: options.participant })
+    const { resource, participant, world } = options
+    const facts = await resource.start({ participant })
     const instance = new Instance(options, facts)
-    await options.world.bus.flush()
+    try {
+      await world.bus.flush()
+    } catch (error) {
+      await resource.stop()
+      throw error
+    }
     await instance.#doubts.sweep()
     return instance
   }

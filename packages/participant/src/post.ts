@@ -8,7 +8,6 @@ import {
   type HazardKind,
   type Inquiry,
   type InstanceId,
-  maxResultsBytes,
   type Outcome,
   type Packet,
   type ParticipantName,
@@ -90,11 +89,11 @@ export class Post {
     }
   }
 
-  /** Results that one message carries; without them the vote counts all the same (rule R5). */
+  /** Results, unless they fill a bus of small payloads; without them the vote counts all the same (rule R5). */
   #fitting(results: readonly Payload[] | undefined): { readonly results?: readonly Payload[] } {
     if (results === undefined) return {}
     const bytes = results.reduce((sum, { length }) => sum + length, 0)
-    return bytes <= Math.min(maxResultsBytes, this.#bus.maxPayloadBytes / 2) ? { results } : {}
+    return bytes <= this.#bus.maxPayloadBytes / 2 ? { results } : {}
   }
 
   #answer({ inbox, request }: Asker, message: CallResult | Failure): void {

@@ -184,3 +184,19 @@ test('another instance that voted on what it found has the list for its inquiry,
   await stage.settle(1_300)
   expect(stage.said('inquiry')[0]).toMatchObject({ instance: stage.instance(2), branches: [{ id, list }] })
 })
+
+test('what another instance prepared just now is left to its leader, although this one voted on it', async () => {
+  const stage = await Stage.set({ ...settings, sweepMs: 60_000 }, 2)
+  const token = await stage.opened()
+  const [answer] = stage.answers
+  const at = answer?.message.type === 'result' ? answer.message.instance : stage.instance()
+  const list = calledList(at, token, 1)
+  stage.prepare(list, { to: at })
+  await stage.settle()
+  stage.prepare(list, { to: at === stage.instance(1) ? stage.instance(2) : stage.instance(1) })
+  await stage.settle(900)
+  expect(stage.said('vote')).toHaveLength(2)
+  expect(stage.said('inquiry')).toEqual([])
+  await stage.settle(400)
+  expect(new Set(stage.said('inquiry').map(({ instance }) => instance)).size).toBe(2)
+})

@@ -331,5 +331,6 @@ describe('a one-shot', () => {
     await stage.settle()
     expect(votes(stage)).toMatchObject([{ kind: 'prepared' }])
     expect(votes(stage)[0]).not.toHaveProperty('results')
+    expect(stage.store.prepared.get(id)).not.toHaveProperty('results')
   })
 })
