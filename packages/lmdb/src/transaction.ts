@@ -39,7 +39,7 @@ export interface LmdbStore {
 }
 
 /** The lock of the set of keys as a whole. Locks of keys begin otherwise. */
-const allKeys = 'keys'
+const allKeys = 'all keys'
 
 /** What a branch has done so far: writes that nobody else sees, and locks. It owns the locks, also once it is prepared. */
 export class Transaction implements LmdbStore {
@@ -67,25 +67,25 @@ export class Transaction implements LmdbStore {
   }
 
   async get(key: string): Promise<unknown> {
-    await this.#lock(keyLock(key), 'shared')
+    await this.#lockKey(key, 'shared')
     return plain(this.#read(key))
   }
 
   async getForUpdate(key: string): Promise<unknown> {
-    await this.#lock(keyLock(key), 'exclusive')
+    await this.#lockKey(key, 'exclusive')
     return plain(this.#read(key))
   }
 
   async put(key: string, value: unknown): Promise<void> {
     if (value === undefined) throw new TypeError(`${key} cannot be set to undefined: use delete, or null as a value.`)
     const bytes = encode(value)
-    await this.#lock(keyLock(key), 'exclusive')
+    await this.#lockKey(key, 'exclusive')
     if (!this.#read(key)) await this.#lock(allKeys, 'intent')
     this.#write(key, bytes)
   }
 
   async delete(key: string): Promise<void> {
-    await this.#lock(keyLock(key), 'exclusive')
+    await this.#lockKey(key, 'exclusive')
     if (!this.#read(key)) return
     await this.#lock(allKeys, 'intent')
     this.#write(key, null)
@@ -97,7 +97,7 @@ export class Transaction implements LmdbStore {
     const entries: LmdbEntry[] = []
     for (const key of this.#keys(prefix, after)) {
       if (entries.length >= limit) break
-      await this.#lock(keyLock(key), 'shared')
+      await this.#lockKey(key, 'shared')
       entries.push({ key, value: plain(this.#read(key)) })
     }
     return entries
@@ -136,9 +136,13 @@ export class Transaction implements LmdbStore {
     this.#writes.set(key, write)
   }
 
+  async #lockKey(key: string, mode: LockMode): Promise<void> {
+    if (Buffer.byteLength(key) > maxKeyBytes) throw new LmdbLimitError(`A key has at most ${maxKeyBytes} bytes.`)
+    await this.#lock(`key ${key}`, mode)
+  }
+
   async #lock(lock: string, mode: LockMode): Promise<void> {
     this.#check()
-    if (Buffer.byteLength(lock) > maxKeyBytes) throw new LmdbLimitError(`A key has at most ${maxKeyBytes} bytes.`)
     await this.#locks.acquire(this, lock, mode, this.#lockTimeoutMs)
     this.#check()
   }
@@ -146,10 +150,6 @@ export class Transaction implements LmdbStore {
   #check(): void {
     if (!this.#isOpen) throw new Error('The branch has ended: nothing can be asked of its store any more.')
   }
-}
-
-function keyLock(key: string): string {
-  return `=${key}`
 }
 
 function plain(bytes: Uint8Array | undefined): unknown {

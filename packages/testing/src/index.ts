@@ -1,5 +1,7 @@
 export type { Capability, ResourceHarness, StoreUnderTest } from './conformance/harness.ts'
 export { checkRule, describeResource, rulesFor, type TestRunner } from './conformance/suite.ts'
+export { type InProcess, type InProcessOptions, startInProcess } from './in-process.ts'
+export { type MemoryResource, memoryResource } from './memory-resource.ts'
 export {
   type Loss,
   SimulatedDatabase,

@@ -1,0 +1,96 @@
+import { beforeEach, expect, test } from 'vitest'
+import { LockAbandonedError, LockTable, LockTimeoutError } from '../src/locks.ts'
+
+let fire: (() => void)[]
+let locks: LockTable<{ name: string }>
+const [a, b, c] = [{ name: 'a' }, { name: 'b' }, { name: 'c' }]
+
+const clock = {
+  after(_delayMs: number, callback: () => void) {
+    fire.push(callback)
+    return { cancel: () => void fire.splice(fire.indexOf(callback), 1) }
+  },
+}
+
+/** Who has got the lock so far, in order. */
+function watch(log: string[], owner: { name: string }, key: string, mode: 'shared' | 'exclusive' | 'intent') {
+  return locks.acquire(owner, key, mode, 100).then(
+    () => void log.push(owner.name),
+    (error: Error) => void log.push(`${owner.name}: ${error.name}`),
+  )
+}
+const settled = () => new Promise((resolve) => setImmediate(resolve))
+
+beforeEach(() => {
+  fire = []
+  locks = new LockTable(clock)
+})
+
+test.each([
+  ['shared', 'shared', true],
+  ['intent', 'intent', true],
+  ['shared', 'intent', false],
+  ['shared', 'exclusive', false],
+  ['exclusive', 'exclusive', false],
+  ['intent', 'exclusive', false],
+] as const)('%s and %s go together: %j', async (first, second, together) => {
+  const log: string[] = []
+  void watch(log, a, 'k', first)
+  void watch(log, b, 'k', second)
+  await settled()
+  expect(log).toEqual(together ? ['a', 'b'] : ['a'])
+  locks.release(a)
+  await settled()
+  expect(log).toEqual(['a', 'b'])
+})
+
+test('nobody passes an earlier waiter', async () => {
+  const log: string[] = []
+  await watch(log, a, 'k', 'shared')
+  void watch(log, b, 'k', 'exclusive')
+  void watch(log, c, 'k', 'shared')
+  await settled()
+  expect(log).toEqual(['a'])
+  locks.release(a)
+  await settled()
+  expect(log).toEqual(['a', 'b'])
+})
+
+test('a reader that wants to write waits for the other readers alone', async () => {
+  const log: string[] = []
+  await watch(log, a, 'k', 'shared')
+  await watch(log, b, 'k', 'shared')
+  void watch(log, c, 'k', 'exclusive')
+  void watch(log, a, 'k', 'exclusive')
+  await settled()
+  locks.release(b)
+  await settled()
+  expect(log).toEqual(['a', 'b', 'a'])
+})
+
+test('a wait that takes too long fails, and lets those behind it go on', async () => {
+  const log: string[] = []
+  await watch(log, a, 'k', 'shared')
+  void watch(log, b, 'k', 'exclusive')
+  void watch(log, c, 'k', 'shared')
+  fire[0]?.()
+  await settled()
+  expect(log).toEqual(['a', 'b: LockTimeoutError', 'c'])
+  await expect(Promise.all([locks.acquire(b, 'k', 'exclusive', 7), fire.at(-1)?.()])).rejects.toThrow(LockTimeoutError)
+})
+
+test('an owner that ends while it waits is told so, and gets nothing', async () => {
+  await locks.acquire(a, 'k', 'exclusive', 100)
+  const waiting = locks.acquire(b, 'k', 'exclusive', 100)
+  locks.release(b)
+  await expect(waiting).rejects.toThrow(LockAbandonedError)
+  locks.release(a)
+  expect(locks.held()).toEqual([])
+  expect(fire).toEqual([])
+})
+
+test('locks of before a restart are held again, and two holders of one are a broken invariant', () => {
+  locks.restore(a, 'k', 'exclusive')
+  expect(locks.heldBy(a)).toEqual([['k', 'exclusive']])
+  expect(() => locks.restore(b, 'k', 'shared')).toThrow('broken invariant')
+})
