@@ -26,7 +26,7 @@ const bytes = (seed: number): Uint8Array => new Uint8Array(12).fill(seed)
 export const owner = ownerName('checkout')
 export const me = participantName('payments')
 export const other = participantName('orders')
-export const incarnation = makeIncarnation(bytes(1))
+const incarnation = makeIncarnation(bytes(1))
 export const group: GroupId = groupId(groupName('main'), incarnation)
 export const otherGroup: GroupId = groupId(groupName('main'), makeIncarnation(bytes(2)))
 

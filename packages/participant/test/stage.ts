@@ -37,7 +37,7 @@ export const of = subjects(namespace())
 export const inbox: string = of.inbox(owner, makeToken<InboxToken>(new Uint8Array(12).fill(3)))
 
 /** Gates that operations wait at, by name. */
-export class Gates {
+class Gates {
   readonly #gates = new Map<string, PromiseWithResolvers<void>>()
   readonly entered: string[] = []
   readonly signals: AbortSignal[] = []
