@@ -101,8 +101,20 @@ export function receiveRequestPreVote(
 ): void {
   const { term } = state.hardState
   const granted =
-    request.term > term && !hearsLeader(state) && isUpToDate(state.log, request.lastIndex, request.lastTerm)
+    request.term > term &&
+    !hearsLeader(state) &&
+    isUpToDate(state.log, request.lastIndex, request.lastTerm) &&
+    !isOutranked(state, from, request)
   send(state, from, { kind: 'preVoteReply', term: granted ? request.term : term, granted }, effects)
+}
+
+/**
+ * Of two that ask at the same moment with equal logs, the one with the lower id does not support the other. Followers notice a
+ * dead leader together; without this they would support each other, stand against each other, and split the vote.
+ */
+function isOutranked(state: RaftState, from: ReplicaId, request: RequestPreVote): boolean {
+  const isRival = state.role.kind === 'preCandidate' && state.id < from
+  return isRival && request.lastIndex === lastIndexOf(state.log) && request.lastTerm === lastTermOf(state.log)
 }
 
 export function receivePreVoteReply(state: RaftState, from: ReplicaId, reply: PreVoteReply, effects: Effect[]): void {
