@@ -17,7 +17,7 @@ const append = fc
     command: fc.uint8Array({ maxLength: 300 }),
   })
   .map(({ prevIndex, commitIndex, terms, command }): Append => {
-    const [prevTerm, ...rest] = terms.toSorted() as Term[]
+    const [prevTerm, ...rest] = terms.toSorted((one, other) => one - other) as Term[]
     const entries = rest.map((entryTerm, place): Entry => {
       const kind = place % 3 === 0 ? 'noop' : 'command'
       return { term: entryTerm, index: (prevIndex + place + 1) as LogIndex, kind, command }

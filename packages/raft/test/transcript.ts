@@ -24,7 +24,7 @@ const maxTurns = 10_000
  * A stage for cores: no time, network or disk but what the script says. Messages wait until `deliver` or `settle`, writes until
  * `flush` or `settle`. Each command is answered with one line for each thing that happened.
  */
-export class Stage {
+class Stage {
   readonly #disks = new Map<ReplicaId, Disk>()
   readonly #replicas = new Map<ReplicaId, RaftState>()
   readonly #writes = new Map<ReplicaId, Effect & { readonly kind: 'persist' }>()
