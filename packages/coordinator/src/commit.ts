@@ -18,7 +18,7 @@ import {
 import { decisionOf, goneReason, type Proposal, spentReason } from './proposal.ts'
 
 /** How far one branch has come. */
-export interface BranchProgress {
+interface BranchProgress {
   readonly listed: ListedBranch
   /** The vote that is counted: the first one that is a vote. */
   vote: 'awaited' | 'prepared' | 'read-only' | 'refused'
@@ -44,7 +44,7 @@ export interface Sealed {
 }
 
 /** A prepared branch whose holder asked while the list was unknown (rule R6). */
-export interface Holder {
+interface Holder {
   readonly participant: ParticipantName
   readonly digest: Digest
   readonly token: Token

@@ -3,7 +3,7 @@ import type { CommitTiming } from './commit.ts'
 import { isTold } from './decisions.ts'
 
 /** One branch that is told the outcome, until it has acknowledged. */
-export interface Recipient {
+interface Recipient {
   readonly participant: ParticipantName
   readonly instance: InstanceId | undefined
   readonly token: Token | undefined

@@ -38,7 +38,6 @@ function bytes(number: number): Uint8Array {
 
 const incarnation = makeIncarnation(new Uint8Array(8))
 export const group: GroupId = groupId(groupName('main'), incarnation)
-export const foreignGroup: GroupId = groupId(groupName('other'), incarnation)
 export const owner: OwnerName = ownerName('checkout')
 
 export function id(
