@@ -57,7 +57,7 @@ async function brokenSentences(harness: ResourceHarness<SimulatedSession>): Prom
 const lies: readonly {
   readonly lie: string
   readonly caughtBy: RegExp
-  change(honest: Simulated): Partial<Simulated>
+  change: (honest: Simulated) => Partial<Simulated>
 }[] = [
   {
     lie: 'says prepared before it is durable',
@@ -134,7 +134,7 @@ const lies: readonly {
   {
     lie: 'lets prepared branches of before a crash be forgotten by inDoubt',
     caughtBy: /^inDoubt: shows what was prepared before a crash/,
-    change(honest) {
+    change: (honest) => {
       const mine = new Set<string>()
       return {
         ...preparing(honest, async (branch, note) => {

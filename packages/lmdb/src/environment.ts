@@ -90,7 +90,6 @@ export class Environment {
           else void this.#root.remove(keyBytes(space, key))
         }
       })
-      this.#root.resetReadTxn() // or a read of this turn could still see the snapshot of before
     } catch (cause) {
       this.#broken ??= new LmdbBrokenError(causeOf(cause))
       throw this.#broken

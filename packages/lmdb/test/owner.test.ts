@@ -8,6 +8,14 @@ import { afterEach, beforeEach, expect, test } from 'vitest'
 import { lmdb } from '../src/index.ts'
 import { context, Place } from './place.ts'
 
+// Owns the store at the path that it is given, until it is killed.
+const owningProgram = `
+  import { lmdb } from '@verdict/lmdb'
+  await lmdb({ path: process.argv[1], durability: 'weak' }).start({ participant: 'inventory' })
+  console.log('owned')
+  setInterval(() => {}, 1000)
+`
+
 let place: Place
 
 beforeEach(() => {
@@ -21,9 +29,9 @@ const refusal = async (participant = context.participant): Promise<unknown> =>
     .catch((error: unknown) => error)
 
 test('a second process is refused while the first one lives, and may come in when that one was killed', async () => {
-  const program = join(import.meta.dirname, 'owning-process.ts')
-  const args = ['--conditions=@verdict/source', program, place.path]
-  const owner = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] })
+  const args = ['--conditions=@verdict/source', '--input-type=module', '--eval', owningProgram, place.path]
+  const cwd = join(import.meta.dirname, '..')
+  const owner = spawn(process.execPath, args, { cwd, stdio: ['ignore', 'pipe', 'inherit'] })
   await once(owner.stdout, 'data')
   const error = await refusal()
   expect(error).toBeInstanceOf(ResourceUnfitError)

@@ -24,6 +24,19 @@ test('values are plain data, also after the process starts again', async () => {
   expect(again.read('b')).toBeUndefined()
 })
 
+test('a value can be read the moment its branch is committed, though others read all the time', async () => {
+  let isDone = false
+  const reading = (async () => {
+    for (; !isDone; await new Promise(setImmediate)) resource.read('other')
+  })()
+  for (let round = 0; round < 100; round += 1) {
+    await commit(resource, (store) => store.put('a', round))
+    expect(resource.read('a')).toBe(round)
+  }
+  isDone = true
+  await reading
+})
+
 test('a list is in the order of bytes, sees what the branch itself did, and goes on where it ended', async () => {
   await commit(resource, async (store) => {
     for (const key of ['b/2', 'b/10', 'a', 'b/é', 'b/z', 'c']) await store.put(key, key)

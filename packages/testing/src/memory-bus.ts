@@ -7,6 +7,9 @@ import {
   type Subscription,
 } from '@verdict/runtime'
 
+/** The longest interval that timers know. */
+const maxIntervalMs = 2 ** 31 - 1
+
 const maxPayloadBytes = 1024 * 1024 // as NATS servers have it by default, so that a test meets the same limit
 
 interface Interest {
@@ -22,6 +25,8 @@ interface Interest {
 export class MemoryBus implements Bus {
   readonly maxPayloadBytes: number = maxPayloadBytes
   readonly #interests = new Set<Interest>()
+  /** An open bus keeps the process alive, as an open connection does. */
+  readonly #alive = setInterval(() => undefined, maxIntervalMs)
   #departing: (() => void)[] = []
   #turn = 0
   #isClosed = false
@@ -51,6 +56,7 @@ export class MemoryBus implements Bus {
   async close(): Promise<void> {
     if (!this.#isClosed) await this.flush()
     this.#isClosed = true
+    clearInterval(this.#alive)
     this.#interests.clear()
   }
 

@@ -20,7 +20,6 @@ const participant = participantName('payments')
 class Scene {
   readonly simulation: Simulation
   readonly database: SimulatedDatabase
-  #notes = 0
 
   constructor(seed: number, faults: Partial<DatabaseFaults> = {}, maxPrepared = 100) {
     this.simulation = new Simulation({ seed })
@@ -44,7 +43,6 @@ class Scene {
   }
 
   note(): BranchNote {
-    this.#notes += 1
     const bytes = this.simulation.random.bytes(12)
     const [group, owner, incarnation] = [groupName('main'), ownerName('checkout'), makeIncarnation(bytes)]
     const token = makeToken<Token>(bytes)
@@ -160,6 +158,22 @@ test('a crash loses what was not flushed, whoever saw it', async () => {
     expect((await scene.run(preparing)).kind).toBe('busy')
   }
   expect(states).toEqual(new Set([0, 1]))
+})
+
+test('a branch that a look has shown outlives a crash, though its own flush was still under way', async () => {
+  for (let seed = 1; seed <= 20; seed += 1) {
+    const scene = new Scene(seed, { flushMs: [50, 50] })
+    const [first, second] = [await scene.instance('p1'), await scene.instance('p2')]
+    const note = scene.note()
+    const branch = await scene.run(first.open({ lockTimeoutMs: 100 }))
+    await scene.run(branch.session.table.put('b', 1))
+    void branch.prepare(note)
+    await scene.simulation.runUntil(() => scene.database.prepared().length === 1, { withinMs: 1000 })
+    expect(await scene.run(second.look(note.id))).toMatchObject({ state: 'prepared' })
+    scene.database.crash()
+    scene.database.restart()
+    expect(scene.database.prepared()).toHaveLength(1)
+  }
 })
 
 test('a tombstone waits for a branch that is about to write its row, and one of both wins', async () => {

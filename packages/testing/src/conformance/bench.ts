@@ -17,7 +17,7 @@ import {
 import type { StoreUnderTest } from './harness.ts'
 
 /** Short, since some tests wait for it to run out. */
-export const lockTimeoutMs = 150
+const lockTimeoutMs = 150
 
 const patienceMs = 5_000 // a store that has not got there by then never will
 const digestLength = 26

@@ -10,8 +10,8 @@ const resourceRules: readonly Rule[] = [...openingRules, ...preparingRules, ...f
 
 /** The two functions that the suite needs of a test runner: vitest's, node:test's and others' will do. */
 export interface TestRunner {
-  describe(name: string, define: () => void): unknown
-  test(name: string, run: () => Promise<void>): unknown
+  readonly describe: (name: string, define: () => void) => unknown
+  readonly test: (name: string, run: () => Promise<void>) => unknown
 }
 
 /**
