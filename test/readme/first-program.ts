@@ -2,7 +2,6 @@ import { connect } from '@verdict/client'
 import { defineParticipant, operation } from '@verdict/participant'
 import { memoryResource, type SimulatedSession, startInProcess } from '@verdict/testing'
 import { z } from 'zod'
-
 const deposit = operation({
   input: z.object({ cents: z.number().int() }),
   run: ({ cents }, { table }: SimulatedSession) => table.add('balance', cents, { min: 0 }),
