@@ -1,4 +1,5 @@
-import { mkdirSync, statfsSync } from 'node:fs'
+import { closeSync, fsyncSync, mkdirSync, openSync, statfsSync } from 'node:fs'
+import { dirname } from 'node:path'
 import { ResourceUnfitError } from '@verdict/participant'
 
 // Magic numbers of statfs(2), as linux/magic.h has them.
@@ -34,5 +35,18 @@ export function checkFileSystem(path: string, durability: 'full' | 'weak'): void
       `The LMDB store ${path} lies on ${memory}, which a power cut empties. Give it a path on a disk, or allow the loss of ` +
         "votes with durability: 'weak'.",
     )
+  }
+}
+
+/** Makes the file's own name durable, which flushing a new file alone does not promise. */
+export function flushFolders(path: string): void {
+  if (process.platform === 'win32') return // folders cannot be opened there, and need not be
+  for (const folder of [path, dirname(path)]) {
+    const descriptor = openSync(folder, 'r')
+    try {
+      fsyncSync(descriptor)
+    } finally {
+      closeSync(descriptor)
+    }
   }
 }

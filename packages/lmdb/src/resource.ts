@@ -23,7 +23,7 @@ import { type LmdbClock, systemClock } from './clock.ts'
 import { decode, encode } from './codec.ts'
 import { Environment } from './environment.ts'
 import { LmdbBrokenError, LmdbLimitError } from './errors.ts'
-import { checkFileSystem } from './file-system.ts'
+import { checkFileSystem, flushFolders } from './file-system.ts'
 import { Journal } from './journal.ts'
 import { defaultCapacity, maxListed } from './limits.ts'
 import { LockTable, LockTimeoutError } from './locks.ts'
@@ -91,6 +91,7 @@ class Lmdb implements LmdbResource {
     try {
       environment = new Environment(this.#path)
       await claim(environment, this.#path, participant)
+      flushFolders(this.#path)
       const locks = new LockTable<Transaction>(this.#clock)
       this.#opened = { owner, environment, locks, journal: new Journal(environment, locks, this.#clock) }
     } catch (error) {
