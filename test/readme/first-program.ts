@@ -2,10 +2,10 @@ import { connect } from '@verdict/client'
 import { defineParticipant, operation } from '@verdict/participant'
 import { memoryResource, type SimulatedSession, startInProcess } from '@verdict/testing'
 import { z } from 'zod'
-const deposit = operation({
-  input: z.object({ cents: z.number().int() }),
-  run: ({ cents }, { table }: SimulatedSession) => table.add('balance', cents, { min: 0 }),
-})
+
+const input = z.object({ cents: z.number().int() })
+const run = ({ cents }: { cents: number }, { table }: SimulatedSession) => table.add('balance', cents, { min: 0 })
+const deposit = operation({ input, run })
 await using verdict = await startInProcess() // in production: NATS, three coordinators, your own databases
 const alice = defineParticipant({ name: 'alice', resource: memoryResource({ balance: 100 }), operations: { deposit } })
 const bob = defineParticipant({ name: 'bob', resource: memoryResource({ balance: 0 }), operations: { deposit } })
