@@ -2,7 +2,7 @@
 export const maxKeyBytes = 1024
 
 /** What one branch may write: it is written twice, in one batch each, for which all others wait. */
-export const maxBranchBytes = 8 * 1024 * 1024
+export const maxBranchBytes: number = 8 * 1024 * 1024
 
 /** Entries that one `list` gives: each takes a lock that is kept, and is written down with the prepared branch. */
 export const maxListed = 1000
@@ -11,4 +11,4 @@ export const maxListed = 1000
 export const defaultCapacity = 1024
 
 /** Address space for the file. It grows by itself beyond that; to begin with it saves the first remappings. */
-export const mapBytes = 16 * 1024 * 1024 * 1024
+export const mapBytes: number = 16 * 1024 * 1024 * 1024

@@ -91,7 +91,12 @@ export class Bench<Session extends object> {
   }
 
   /** A branch that is prepared for certain. */
-  async prepared(resource: Resource<Session>, key: string, value: string, note = this.note()): Promise<BranchNote> {
+  async prepared(
+    resource: Resource<Session>,
+    key: string,
+    value: string,
+    note: BranchNote = this.note(),
+  ): Promise<BranchNote> {
     assert.deepEqual(await this.prepare(resource, note, key, value), { kind: 'prepared' })
     return note
   }
