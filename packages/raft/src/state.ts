@@ -46,6 +46,7 @@ export interface Leader {
   ready: boolean
   uncommittedBytes: number
   sinceHeartbeatMs: number
+  /** Starts at 1: in a reply, 0 means that no heartbeat was answered. */
   round: number
   reads: Read[]
 }

@@ -142,7 +142,18 @@ export class Invariants {
     if (term === undefined) return // applied and gone from memory in the same turn; `apply` compares its command
     const first = this.#committed.get(index)
     check(first === undefined || first === term, `${id} commits term ${term} at ${index}, others ${first}`)
+    if (first === undefined) this.#onMajority(id, index, term)
     this.#committed.set(index, term)
+  }
+
+  /** What is committed for the first time is on a majority of disks, whoever flushed it. */
+  #onMajority(id: ReplicaId, index: number, term: number): void {
+    let copies = 0
+    for (const { contents } of this.#disks.values()) {
+      const stored = contents.get(`log/${String(index).padStart(16, '0')}`)
+      if (stored !== undefined && decodeEntry(stored, index as LogIndex).term === term) copies++
+    }
+    check(copies > this.#disks.size / 2, `${id} commits ${index}, which is on ${copies} disks`)
   }
 }
 
