@@ -1,0 +1,128 @@
+import {
+  type Coordinator,
+  groupIdOf,
+  type Manifest,
+  makeManifest,
+  startCoordinator,
+} from '@verdict/coordinator'
+import type { DecisionRecord, GroupId, TransactionId } from '@verdict/protocol'
+import type { ReplicaId, StoreIdentity } from '@verdict/raft'
+import { initSimulatedStore, openSimulatedStore } from '@verdict/raft/internal'
+import type { SimulatedProcess, SimulatedWorld, Simulation } from '@verdict/runtime/simulated'
+
+/** So slow a clock does not notice within a script that a majority has fallen silent. */
+const slowClock = 0.01
+
+/** Three replicas that a script may kill, part from one another, and look into. */
+export class Group {
+  readonly manifest: Manifest
+  readonly replicas: readonly SimulatedProcess[]
+  readonly #simulation: Simulation
+  readonly #coordinators = new Map<string, Coordinator>()
+  /** Those that lead, as each believes, with their terms. */
+  readonly #leading = new Map<string, number>()
+
+  /** `prefix` begins the names of the replicas' processes. */
+  constructor(simulation: Simulation, name: string, prefix: string) {
+    this.#simulation = simulation
+    const names = [1, 2, 3].map((number) => `${prefix}${number}`)
+    this.manifest = makeManifest(name, names, simulation.random.fork(`manifest of ${prefix}`))
+    this.replicas = names.map((replica) => simulation.process(replica, (world) => this.#coordinate(world)))
+    for (const { name: replica, disk } of this.replicas) initSimulatedStore({ disk, ...this.#identity(replica) })
+  }
+
+  get id(): GroupId {
+    return groupIdOf(this.manifest)
+  }
+
+  /** Running replicas that have started. */
+  running(): Coordinator[] {
+    return this.replicas.flatMap(({ name, running }) => {
+      const coordinator = this.#coordinators.get(name)
+      return running && coordinator !== undefined ? [coordinator] : []
+    })
+  }
+
+  /** The newest one that leads and hears the group's subjects, if there is one. */
+  findLeader(): SimulatedProcess | undefined {
+    return this.replicas
+      .filter(({ name, running }) => running && this.#leading.has(name))
+      .toSorted((one, other) => this.#term(other) - this.#term(one))[0]
+  }
+
+  get leader(): SimulatedProcess {
+    const leader = this.findLeader()
+    if (leader === undefined) throw new Error('The group has no leader just now.')
+    return leader
+  }
+
+  status(replica: SimulatedProcess = this.leader): ReturnType<Coordinator['status']> {
+    const coordinator = this.#coordinators.get(replica.name)
+    if (coordinator === undefined) throw new Error(`${replica.name} has not started.`)
+    return coordinator.status()
+  }
+
+  /** What the running replicas have recorded; they must not differ. */
+  record(id: TransactionId): DecisionRecord | undefined {
+    const records = this.running().flatMap((coordinator) => coordinator.record(id) ?? [])
+    const outcomes = new Set(records.map(({ outcome, digest }) => `${outcome} ${digest}`))
+    if (outcomes.size > 1) throw new Error(`Replicas have different records of ${id}.`)
+    return records[0]
+  }
+
+  /**
+   * Parts the leader from the other replicas, not from anybody else. Its clock goes so slowly that it leads on, as it believes.
+   * Returns it.
+   */
+  isolateLeader(): SimulatedProcess {
+    const { leader } = this
+    leader.setClockRate(slowClock)
+    const others = this.replicas.filter((replica) => replica !== leader)
+    this.#simulation.network.partition(
+      [leader.name],
+      others.map(({ name }) => name),
+    )
+    return leader
+  }
+
+  /** The replicas are together again, with the right time. */
+  heal(): void {
+    this.#simulation.network.heal()
+    for (const replica of this.replicas) replica.setClockRate(1)
+  }
+
+  /** Kills the leader. Returns it. */
+  crashLeader(): SimulatedProcess {
+    const { leader } = this
+    leader.crash()
+    return leader
+  }
+
+  async #coordinate(world: SimulatedWorld): Promise<void> {
+    this.#coordinators.delete(world.name)
+    this.#leading.delete(world.name)
+    const store = openSimulatedStore({ disk: world.disk, ...this.#identity(world.name) })
+    const replica = world.name as ReplicaId
+    const { manifest } = this
+    const coordinator = await startCoordinator({
+      manifest,
+      replica,
+      store,
+      world,
+      version: 'simulated',
+      onEvent: (event) => {
+        if (event.kind === 'leading') this.#leading.set(world.name, event.term)
+        if (event.kind === 'steppedDown') this.#leading.delete(world.name)
+      },
+    })
+    this.#coordinators.set(world.name, coordinator)
+  }
+
+  #term({ name }: SimulatedProcess): number {
+    return this.#leading.get(name) ?? 0
+  }
+
+  #identity(replica: string): StoreIdentity {
+    return { group: this.id, replica: replica as ReplicaId, members: this.manifest.replicas }
+  }
+}
