@@ -1,4 +1,4 @@
-import { defineParticipant, operation, refuse } from '@verdict/participant'
+import { defineParticipant, operation, type ParticipantSettings, refuse } from '@verdict/participant'
 import type { SimulatedProcess, SimulatedWorld, Simulation } from '@verdict/runtime/simulated'
 import { SimulatedDatabase, type SimulatedSession, simulatedResource } from '@verdict/testing'
 import { z } from 'zod'
@@ -36,9 +36,11 @@ export class Bank {
   readonly name: string
   readonly database: SimulatedDatabase
   readonly instances: readonly SimulatedProcess[]
+  readonly #settings: Partial<ParticipantSettings>
 
-  constructor(simulation: Simulation, name: string, instanceCount: number) {
+  constructor(simulation: Simulation, name: string, instanceCount: number, settings: Partial<ParticipantSettings>) {
     this.name = name
+    this.#settings = settings
     // The database has a clock and chance of its own, and outlives every instance.
     const machine = simulation.process(`database-${name}`)
     machine.start()
@@ -65,7 +67,7 @@ export class Bank {
     // A database that is down when an instance starts is tried again, as whoever supervises a process would.
     for (;;) {
       try {
-        await defineBank(this.name, resource).serve({ world })
+        await defineBank(this.name, resource).serve({ world, settings: this.#settings })
         return
       } catch {
         await new Promise<void>((resolve) => world.clock.after(100, resolve))

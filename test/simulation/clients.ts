@@ -3,7 +3,6 @@ import type { TransactionId } from '@verdict/protocol'
 import type { SeededRandom, SimulatedProcess, SimulatedWorld, Simulation } from '@verdict/runtime/simulated'
 import { accounts, type Bank, type BankContract } from './bank.ts'
 
-const budgetMs = 4_000
 const textEncoder = new TextEncoder()
 const textDecoder = new TextDecoder()
 
@@ -25,6 +24,7 @@ export interface Plan {
   readonly audits: number
   /** Share of runs under an id that the client keeps and asks for again until it is told. */
   readonly kept: number
+  readonly budgetMs: number
 }
 
 /** A transfer as the client means it: a kept id always runs the same one. */
@@ -93,6 +93,7 @@ export class Client {
 
   #run(verdict: Verdict, world: SimulatedWorld, transfer: Transfer, id: TransactionId | undefined): ReturnType<Run> {
     const { from, to, debited, credited, amount, oneShot } = transfer
+    const { budgetMs } = this.#plan
     const options = { budgetMs, ...(id === undefined ? {} : { id }) }
     const debit = { account: debited, amount: -amount }
     const credit = { account: credited, amount }
@@ -117,7 +118,7 @@ export class Client {
     }
     await this.#listen(
       undefined,
-      () => verdict.transaction(work, { budgetMs }),
+      () => verdict.transaction(work, { budgetMs: this.#plan.budgetMs }),
       () => total,
     )
   }

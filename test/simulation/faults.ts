@@ -12,7 +12,7 @@ export interface Weather {
   readonly clientCrash: number
   readonly partition: number
   readonly slowDisk: number
-  /** Chance that a minority of replicas loses power just after one has told an outcome. */
+  /** Chance that power fails at some replicas, or at all of them, just after one has told an outcome. */
   readonly powerCutAfterTelling: number
   readonly loss: number
   readonly duplication: number
@@ -86,7 +86,7 @@ export class Faults {
     }
     simulation.network.observe((message) => {
       if (this.#stopped || this.#weather.powerCutAfterTelling === 0 || statementsOf(message).length === 0) return
-      if (this.#random.chance(this.#weather.powerCutAfterTelling)) this.#cutMinority()
+      if (this.#random.chance(this.#weather.powerCutAfterTelling)) this.#cutPower()
     })
     this.#tick()
   }
@@ -111,7 +111,7 @@ export class Faults {
   }
 
   #strike(): void {
-    const { replicas, banks, clients, simulation } = this.#system
+    const { replicas, banks, clients } = this.#system
     const weather = this.#weather
     const random = this.#random
     const strikes = (rate: number): boolean => rate > 0 && random.chance((rate * tickMs) / 1_000)
@@ -143,7 +143,6 @@ export class Faults {
         disk.conditions.maxFlushMs = 3
       })
     }
-    void simulation
   }
 
   #down(process: SimulatedProcess, how: 'crash' | 'power cut' | 'client crash'): void {
@@ -173,12 +172,10 @@ export class Faults {
     this.#later(() => simulation.network.heal())
   }
 
-  /** Power fails at fewer than half of the replicas in the moment after an outcome was told. */
-  #cutMinority(): void {
-    const { replicas } = this.#system
-    const running = replicas.filter((replica) => replica.running)
-    const most = Math.floor((replicas.length - 1) / 2) - (replicas.length - running.length)
-    for (let count = 0; count < most; count += 1) this.#down(this.#random.pick(running), 'power cut')
+  /** Power fails in the moment after an outcome was told: what was flushed stays, and nothing else (invariant of durability). */
+  #cutPower(): void {
+    const all = this.#random.chance(0.5)
+    for (const replica of this.#system.replicas) if (all || this.#random.chance(0.4)) this.#down(replica, 'power cut')
   }
 
   #later(mend: () => unknown): void {

@@ -2,6 +2,7 @@ import { Simulation } from '@verdict/runtime/simulated'
 import { describePayload } from './describe-payload.ts'
 import { drawWeather, Faults } from './faults.ts'
 import { Invariants } from './invariants.ts'
+import { drawPace } from './pace.ts'
 import { System } from './system.ts'
 
 /** Longest stormy part of a history. */
@@ -45,8 +46,9 @@ export async function runHistory(
     oneShots: random.pick([0, 0.5, 1]),
     audits: random.pick([0, 0.2]),
     kept: random.pick([0, 0.5, 1]),
+    budgetMs: random.pick([300, 4_000]),
   }
-  const system = new System(simulation, size, plan)
+  const system = new System(simulation, size, plan, drawPace(random.fork('pace')))
   const invariants = new Invariants(system)
   simulation.network.observe((message) => invariants.departed(message))
   simulation.afterEachStep(() => invariants.step())
@@ -55,16 +57,15 @@ export async function runHistory(
   faults.start()
   await simulation.run({ untilMs: random.integer(1_000, maxStormMs) })
   faults.stop()
-  await simulation.runUntil(
-    () => system.clients.every(({ finished }) => finished) && invariants.leftovers().length === 0,
-    {
-      withinMs: restWithinMs,
-    },
-  )
+  const finished = (): boolean => system.clients.every((client) => client.finished)
+  await rest(simulation, invariants, () => finished() && invariants.leftovers().length === 0, restWithinMs)
   await simulation.run({ untilMs: simulation.nowMs + afterglowMs })
-  await simulation.runUntil(() => invariants.leftovers().length === 0 && invariants.replicasAgree(), {
-    withinMs: afterglowMs,
-  })
+  await rest(
+    simulation,
+    invariants,
+    () => invariants.leftovers().length === 0 && invariants.replicasAgree(),
+    afterglowMs,
+  )
   invariants.atRest()
   return {
     seed,
@@ -73,5 +74,21 @@ export async function runHistory(
     faults: faults.struck,
     virtualMs: simulation.nowMs,
     traceHash: simulation.trace.hash,
+  }
+}
+
+async function rest(
+  simulation: Simulation,
+  invariants: Invariants,
+  isAtRest: () => boolean,
+  withinMs: number,
+): Promise<void> {
+  try {
+    await simulation.runUntil(isAtRest, { withinMs })
+  } catch (error) {
+    const left = invariants.leftovers().join('\n')
+    throw new Error(`${error instanceof Error ? error.message : String(error)}\nNot at rest:\n${left}`, {
+      cause: error,
+    })
   }
 }

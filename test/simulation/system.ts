@@ -4,6 +4,7 @@ import { initSimulatedStore, openSimulatedStore } from '@verdict/raft/internal'
 import type { SimulatedProcess, SimulatedWorld, Simulation } from '@verdict/runtime/simulated'
 import { Bank } from './bank.ts'
 import { Client, type Plan } from './clients.ts'
+import type { Pace } from './pace.ts'
 
 export interface Size {
   readonly replicas: number
@@ -23,14 +24,18 @@ export class System {
   readonly clients: readonly Client[]
   /** Running coordinators by the name of their process. */
   readonly coordinators = new Map<string, Coordinator>()
+  readonly #pace: Pace
 
-  constructor(simulation: Simulation, size: Size, plan: Plan) {
+  constructor(simulation: Simulation, size: Size, plan: Plan, pace: Pace) {
     this.simulation = simulation
+    this.#pace = pace
     const names = Array.from({ length: size.replicas }, (_, place) => `n${place + 1}`)
     this.manifest = makeManifest('main', names, simulation.random.fork('manifest'))
     this.replicas = names.map((name) => simulation.process(name, (world) => this.#coordinate(world)))
     for (const { name, disk } of this.replicas) initSimulatedStore({ disk, ...this.#identity(name) })
-    this.banks = bankNames.slice(0, size.banks).map((name) => new Bank(simulation, name, size.instances))
+    this.banks = bankNames
+      .slice(0, size.banks)
+      .map((name) => new Bank(simulation, name, size.instances, pace.participant))
     this.clients = Array.from(
       { length: size.clients },
       (_, place) => new Client(simulation, `client-${place + 1}`, this.banks, plan),
@@ -71,7 +76,14 @@ export class System {
     this.coordinators.delete(world.name)
     const store = openSimulatedStore({ disk: world.disk, ...this.#identity(world.name) })
     const replica = world.name as ReplicaId
-    const coordinator = await startCoordinator({ manifest, replica, store, world, version: 'simulated' })
+    const coordinator = await startCoordinator({
+      manifest,
+      replica,
+      store,
+      world,
+      version: 'simulated',
+      settings: this.#pace.coordinator,
+    })
     this.coordinators.set(world.name, coordinator)
   }
 
