@@ -62,12 +62,13 @@ export class Group {
     return coordinator.status()
   }
 
-  /** What the running replicas have recorded; they must not differ. */
+  /** What is recorded, as the leader has applied it; no running replica may have anything else. */
   record(id: TransactionId): DecisionRecord | undefined {
-    const records = this.running().flatMap((coordinator) => coordinator.record(id) ?? [])
-    const outcomes = new Set(records.map(({ outcome, digest }) => `${outcome} ${digest}`))
+    const recorded = this.running().flatMap((coordinator) => coordinator.record(id) ?? [])
+    const outcomes = new Set(recorded.map(({ outcome, digest }) => `${outcome} ${digest}`))
     if (outcomes.size > 1) throw new Error(`Replicas have different records of ${id}.`)
-    return records[0]
+    const leader = this.findLeader()
+    return (leader && this.#coordinators.get(leader.name)?.record(id)) ?? recorded[0]
   }
 
   /**
