@@ -39,6 +39,15 @@ test('a branch outlives a crash of the server between PREPARE and COMMIT PREPARE
   expect(await resource.finish(await place.prepared(resource, 'a2'), 'committed')).toBe('done')
 })
 
+test('connections that the server ended while they idled are made anew', async () => {
+  const resource = await place.start()
+  const [first, second] = [await place.prepared(resource, 'a1'), await place.prepared(resource, 'a2')]
+  expect(await resource.finish(first, 'committed')).toBe('done')
+  await place.server.restart()
+  expect(await resource.finish(second, 'committed')).toBe('done')
+  expect(await resource.finish(await place.prepared(resource, 'a1'), 'committed')).toBe('done')
+})
+
 test('a branch that was rolled back by hand is absent, and so is one that has ended', async () => {
   const resource = await place.start()
   const note = await place.prepared(resource, 'a3')

@@ -74,6 +74,7 @@ test('what is seen is told only once the synchronous standby has it', async () =
   const notes = [await place.prepared(resource, 'a10'), await place.prepared(resource, 'a11')] as const
   expect(await resource.finish(notes[1], 'committed')).toBe('done')
   const branch = await place.debited(resource, 'a12')
+  await branch.session.sql.query('set local synchronous_commit = off') // not the operation's to decide
   // From now on every commit waits for a standby that is not there.
   await place.sql("alter system set synchronous_standby_names = 'nobody'")
   await place.sql('select pg_reload_conf()')
