@@ -29,8 +29,8 @@ interface BranchProgress {
   /** How often prepare was sent. */
   sent: number
   resendAtMs: number
-  /** Copies of a one-shot's prepare that waited in vain for a lock. */
-  lockTimeouts: number
+  /** Instances where a copy of a one-shot's prepare waited in vain for a lock. */
+  lockTimeouts: InstanceId[]
   /** The instance that the list names did not listen once. An instance is one life of a process, so it will not come back. */
   namedGone: boolean
 }
@@ -215,7 +215,7 @@ function seal(commit: Commit, sealed: Sealed): void {
     reason: undefined,
     sent: 0,
     resendAtMs: 0,
-    lockTimeouts: 0,
+    lockTimeouts: [],
     namedGone: false,
   }))
 }
@@ -229,7 +229,7 @@ function voted(commit: Commit, { participant, digest, vote }: Extract<CommitEven
     case 'busy':
       return foundNothing(branch, vote) ? [propose(commit, 'aborted', goneReason(participant))] : []
     case 'refused':
-      if (isOwnEcho(branch, vote.reason)) return []
+      if (isOwnEcho(branch, vote)) return []
       branch.vote = 'refused'
       branch.instance = vote.instance
       branch.reason = { ...vote.reason, participant }
@@ -260,13 +260,15 @@ function foundNothing(branch: BranchProgress, vote: Extract<Vote, { kind: 'busy'
 }
 
 /**
- * A resent one-shot may wait for the locks of its own first copy: that refusal must not kill a healthy transaction. The branch
- * has refused once as many copies did as were sent.
+ * A resent one-shot may wait for the locks of its own first copy at another instance: that refusal must not kill a healthy
+ * transaction. It is no echo once every copy that was sent has been refused, or an instance says so again: copies that meet at one
+ * instance run there once, and it looks for another's prepared branch before it repeats itself.
  */
-function isOwnEcho(branch: BranchProgress, reason: Reason): boolean {
-  if (branch.listed.kind !== 'oneShot' || reason.code !== reasonCodes.lockTimeout) return false
-  branch.lockTimeouts += 1
-  return branch.lockTimeouts < branch.sent
+function isOwnEcho({ listed, lockTimeouts, sent }: BranchProgress, vote: Extract<Vote, { kind: 'refused' }>): boolean {
+  if (listed.kind !== 'oneShot' || vote.reason.code !== reasonCodes.lockTimeout) return false
+  if (lockTimeouts.includes(vote.instance)) return false
+  lockTimeouts.push(vote.instance)
+  return lockTimeouts.length < sent
 }
 
 function whenAllVoted(commit: Commit): CommitEffect[] {

@@ -311,6 +311,14 @@ describe('R5: a resend must not kill a healthy one-shot', () => {
     const desk = asked(new Desk(), shots)
     desk.at(500).wake()
     desk.vote(p, lockTimeout)
+    expect(proposed(desk.vote(p, { ...lockTimeout, instance: instance(q) }))).toMatchObject({ outcome: 'aborted' })
+  })
+
+  test('it is one when the same instance says so again, though more copies were sent: they met there', () => {
+    const desk = asked(new Desk(), shots)
+    desk.at(500).wake()
+    desk.at(1_500).wake()
+    expect(desk.vote(p, lockTimeout)).toEqual([])
     expect(proposed(desk.vote(p, lockTimeout))).toMatchObject({ outcome: 'aborted' })
   })
 

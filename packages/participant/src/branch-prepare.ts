@@ -36,7 +36,11 @@ export function prepareAsked(
       return [{ kind: 'consult', sealed, otherwise: busyUnderway }]
     case 'read-only':
     case 'over':
-      if (branch.ballot !== undefined && branch.sealed?.digest === sealed.digest) return vote(branch.ballot)
+      if (branch.ballot !== undefined && branch.sealed?.digest === sealed.digest) {
+        // Another copy of a one-shot may be prepared by now: that one's vote counts.
+        const mayBeElsewhere = branch.stage === 'over' && branch.nonce === undefined
+        return mayBeElsewhere ? [{ kind: 'consult', sealed, otherwise: branch.ballot }] : vote(branch.ballot)
+      }
       if (isThisOpening) return vote(refusedBallot(branch.reason ?? unknownBranch))
       return [consult(sealed, listed, named)]
     case 'gone':
