@@ -120,7 +120,10 @@ test('R5: a call that failed poisons the transaction, though its error is caught
   const run = stage.client.begin((verdict) =>
     verdict.transaction(async (tx) => {
       await tx.on<ServiceContract>('alpha').add({ key: 'a', amount: -10 })
-      await tx.on<ServiceContract>('beta').refuseAll({}).catch(() => undefined)
+      await tx
+        .on<ServiceContract>('beta')
+        .refuseAll({})
+        .catch(() => undefined)
     }),
   )
   await stage.until(() => run.done)
@@ -137,7 +140,9 @@ test('R5: a call without an answer poisons the transaction, though it was execut
     verdict.transaction(
       async (tx) => {
         await tx.on<ServiceContract>('alpha').add({ key: 'a', amount: -10 })
-        tx.on<ServiceContract>('beta').add({ key: 'a', amount: 10 }).catch(() => undefined)
+        tx.on<ServiceContract>('beta')
+          .add({ key: 'a', amount: 10 })
+          .catch(() => undefined)
       },
       { budgetMs: 3_000 },
     ),

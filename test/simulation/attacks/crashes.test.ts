@@ -1,59 +1,78 @@
 import { expect, test } from 'vitest'
-import type { Run } from './client.ts'
+import type { Run, Told } from './client.ts'
 import { Stage } from './stage.ts'
 
-/** What a script may kill, and how. What was killed lives again a moment later. */
-const deaths: Readonly<Record<string, (stage: Stage) => () => void>> = {
-  'the leader crashes': ({ group }) => {
-    const { leader } = group
-    leader.crash()
-    return () => leader.start()
+/** How somebody dies, what brings it back, and what may be told then to a client that lives. */
+interface Death {
+  readonly strike: (stage: Stage) => () => void
+  readonly told: readonly Told[]
+}
+
+const anyEnd: readonly Told[] = ['committed', 'aborted', 'given up']
+
+const deaths: Readonly<Record<string, Death>> = {
+  'the leader crashes': {
+    strike: ({ group }) => {
+      const leader = group.crashLeader()
+      return () => leader.start()
+    },
+    told: ['committed'],
   },
-  "the leader's power fails": ({ group }) => {
-    const { leader } = group
-    leader.powerCut()
-    return () => leader.start()
+  "the leader's power fails": {
+    strike: ({ group: { leader } }) => {
+      leader.powerCut()
+      return () => leader.start()
+    },
+    told: ['committed'],
   },
-  'two replicas lose power': ({ group }) => {
-    const two = group.replicas.slice(0, 2)
-    for (const replica of two) replica.powerCut()
-    return () => {
-      for (const replica of two) replica.start()
-    }
+  'two replicas lose power': {
+    strike: ({ group }) => {
+      const two = group.replicas.slice(0, 2)
+      for (const replica of two) replica.powerCut()
+      return () => {
+        for (const replica of two) replica.start()
+      }
+    },
+    told: ['committed'],
   },
-  'a participant crashes': ({ beta }) => {
-    beta.crash()
-    return () => beta.instance().start()
+  'a participant crashes': {
+    strike: ({ beta }) => {
+      beta.crash()
+      return () => beta.instance().start()
+    },
+    told: anyEnd,
   },
-  'a database crashes': ({ beta }) => {
-    beta.database.crash()
-    return () => beta.database.restart()
+  'a database crashes': {
+    strike: ({ beta: { database } }) => {
+      database.crash()
+      return () => database.restart()
+    },
+    told: anyEnd,
   },
-  'the client crashes': ({ client }) => {
-    client.process.crash()
-    return () => client.process.start()
+  'the client crashes': {
+    strike: ({ client }) => {
+      client.process.crash()
+      return () => client.process.start()
+    },
+    told: ['nothing yet'],
   },
 }
 
 const downMs = 400
 
 interface End {
-  readonly told: string
+  readonly told: Told
   /** Messages between the first call and the answer. */
   readonly steps: number
 }
 
-/** Runs one transaction and lets `die` strike when the message `step` leaves, Raft's own counted too. */
-async function runWithDeath(
-  begin: (stage: Stage) => Run<unknown>,
-  step: number,
-  die: (stage: Stage) => () => void,
-): Promise<End> {
+/** Runs one transaction and lets somebody die when the message `step` leaves, Raft's own counted too. */
+async function runWithDeath(begin: (stage: Stage) => Run<unknown>, step: number, { strike }: Death): Promise<End> {
   const stage = await Stage.set({ seed: 7 })
   let steps = 0
   stage.simulation.network.observe(() => {
     steps += 1
-    if (steps === step) stage.simulation.plan(downMs, die(stage))
+    if (steps === step) stage.simulation.plan(downMs, strike(stage))
   })
   const run = begin(stage)
   await stage.until(() => run.done || !stage.client.process.running)
@@ -66,21 +85,27 @@ async function runWithDeath(
   expect([alpha, beta]).toEqual(moved ? [90, 110] : [100, 100])
   if (run.told === 'committed') expect(moved).toBe(true)
   if (run.told === 'aborted' || run.told === 'given up') expect(moved).toBe(false)
+  const { values } = (run.value ?? {}) as { readonly values?: unknown }
+  if (values !== undefined) expect(values).toEqual([90, 110])
   return { told: run.told, steps: answered }
 }
 
 const kinds = {
   'of calls': ({ client }: Stage) => client.transfer('alpha', 'beta'),
-  'one-shot': ({ client }: Stage) => client.submit('alpha', 'beta'),
+  'of one shot': ({ client }: Stage) => client.submit('alpha', 'beta'),
 }
 
-test.each(Object.entries(kinds).flatMap(([kind, begin]) => Object.entries(deaths).map(([death, die]) => ({ kind, begin, death, die }))))(
+const cases = Object.entries(kinds).flatMap(([kind, begin]) =>
+  Object.entries(deaths).map(([death, how]) => ({ kind, begin, death, how })),
+)
+
+test.each(cases)(
   'R2, R6, R13: whenever $death, a transaction $kind has all of its effects or none, as was told',
-  async ({ begin, die }) => {
-    const calm = await runWithDeath(begin, 0, die)
-    expect(calm.told).toBe('committed')
-    const told = new Set<string>()
-    for (let step = 1; step <= calm.steps; step += 1) told.add((await runWithDeath(begin, step, die)).told)
-    expect(told).toContain(begin === undefined ? '' : [...told][0])
+  async ({ begin, how }) => {
+    const { steps, told } = await runWithDeath(begin, 0, how)
+    expect(told).toBe('committed')
+    for (let step = 1; step <= steps; step += 1) {
+      expect(how.told, `when message ${step} left`).toContain((await runWithDeath(begin, step, how)).told)
+    }
   },
 )

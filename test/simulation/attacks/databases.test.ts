@@ -71,6 +71,29 @@ test('R16: a branch that somebody committed by hand, though it is aborted, is a 
   expect(stage.group.record(id)).toMatchObject({ hazards: [{ participant: 'beta', kind: 'aborted-met-committed' }] })
 })
 
+/** alpha is prepared under a list that lost: its group has no outcome for it, only `discard`. */
+test('R13: after a failover only an outcome ends a prepared branch, not the word that there is none', async () => {
+  const stage = await Stage.set({ services: { alpha: {}, beta: {}, gamma: {}, delta: {} } })
+  const other = await stage.anotherClient('other')
+  const id = stage.client.verdict.newId()
+  const votes = stage.wire.hold('vote from alpha')
+  stage.client.transfer('alpha', 'beta', { id })
+  await stage.until(() => votes.messages.length > 0)
+  stage.client.process.crash()
+  await stage.newLeader(stage.group.crashLeader())
+  const second = other.transfer('gamma', 'delta', { id })
+  await stage.until(() => second.done)
+  expect(second.told).toBe('committed')
+  votes.drop()
+
+  stage.alpha.database.failover({ kind: 'newest', records: 0 })
+  await stage.until(() => stage.beta.database.prepared().length === 0)
+  await stage.until(() => stage.wire.all('inquiryAnswer to alpha').length >= 3)
+  await stage.pass(1_000)
+  expect(stage.alpha.database.prepared()).toHaveLength(1)
+  expect(stage.balances()).toEqual({ alpha: 100, beta: 100, gamma: 90, delta: 110 })
+})
+
 test('R14: outcomes do not wait for the room that branches take, when all of it is waiting for them', async () => {
   const stage = await Stage.set({ services: { alpha: { capacity: 2 }, beta: {} } })
   const outcome = stage.wire.hold('outcome to alpha')

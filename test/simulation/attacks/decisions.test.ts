@@ -125,7 +125,7 @@ test('R2: a vote stays good over terms: those of term 1 decide in term 3', async
   expect(stage.balances()).toEqual({ alpha: 90, beta: 110 })
 })
 
-test("R1: an abort races the commit: both are told the same, and either may win", async () => {
+test('R1: an abort races the commit: both are told the same, and either may win', async () => {
   const outcomes = new Set<string>()
   for (let delayMs = 0; delayMs < 12; delayMs += 0.5) {
     const stage = await Stage.set({ seed: 1 + delayMs * 2 })

@@ -1,10 +1,4 @@
-import {
-  type Coordinator,
-  groupIdOf,
-  type Manifest,
-  makeManifest,
-  startCoordinator,
-} from '@verdict/coordinator'
+import { type Coordinator, groupIdOf, type Manifest, makeManifest, startCoordinator } from '@verdict/coordinator'
 import type { DecisionRecord, GroupId, TransactionId } from '@verdict/protocol'
 import type { ReplicaId, StoreIdentity } from '@verdict/raft'
 import { initSimulatedStore, openSimulatedStore } from '@verdict/raft/internal'

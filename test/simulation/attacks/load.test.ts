@@ -65,7 +65,10 @@ test('R10, R11: a transaction that cannot be settled is in the way of nobody els
   const others = [...before, ...after]
   expect(others.map(({ told }) => told)).toEqual(others.map(() => 'committed'))
   expect(others.map(({ id }) => stage.group.record(id)?.settled)).toEqual(others.map(() => true))
-  expect(stage.group.status()).toMatchObject({ unsettled: 1, inDoubt: [{ id: stuck.id, waitingFor: ['alpha', 'beta'] }] })
+  expect(stage.group.status()).toMatchObject({
+    unsettled: 1,
+    inDoubt: [{ id: stuck.id, waitingFor: ['alpha', 'beta'] }],
+  })
   outcome.drop()
   await stage.rest()
   expect(stage.balances()).toEqual({ alpha: 80, beta: 110, gamma: 110 })

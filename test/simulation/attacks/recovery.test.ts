@@ -128,7 +128,11 @@ test('R15: a group that was set up anew under its old name decides nothing of th
     stage.wire.say(toBeta, { type: 'inquiryAnswer', answers: [{ id, digest, answer }], horizon })
   }
   const token = 'a'.repeat(20) as Token
-  stage.wire.say(under.vote(anew.id, beta), { type: 'inquiry', instance: stage.beta.instanceId(), branches: [{ id, digest, token }] })
+  stage.wire.say(under.vote(anew.id, beta), {
+    type: 'inquiry',
+    instance: stage.beta.instanceId(),
+    branches: [{ id, digest, token }],
+  })
   await stage.pass(20_000)
   expect(stage.beta.database.prepared()).toHaveLength(1)
   expect(stage.wire.all('inquiry from beta').filter(({ subject }) => subject.includes(anew.id))).toEqual([])
@@ -140,6 +144,9 @@ test('R15: a group that was set up anew under its old name decides nothing of th
   expect(stage.balances()).toEqual({ alpha: 90, beta: 110 })
 })
 
-async function expectForeign({ verdict }: Awaited<ReturnType<Stage['anotherClient']>>, id: TransactionId): Promise<void> {
+async function expectForeign(
+  { verdict }: Awaited<ReturnType<Stage['anotherClient']>>,
+  id: TransactionId,
+): Promise<void> {
   await expect(verdict.transaction(() => undefined, { id })).rejects.toMatchObject({ code: 'foreign-id' })
 }

@@ -119,7 +119,11 @@ test('R17: a run of what is committed already does not run again, and is told so
   const again = stage.client.transfer('alpha', 'beta', { id })
   const once = stage.client.submit('alpha', 'beta', { id })
   await stage.until(() => again.done && once.done)
-  expect([first.value, again.value, once.value]).toMatchObject([{ replayed: false }, { replayed: true }, { replayed: true }])
+  expect([first.value, again.value, once.value]).toMatchObject([
+    { replayed: false },
+    { replayed: true },
+    { replayed: true },
+  ])
   expect(stage.alpha.executed).toHaveLength(1)
   await expectPaidAsTold(stage, [first, again, once])
 })
@@ -145,15 +149,21 @@ test('R4, R17: a run whose list lost against that of another run is told what th
   const commits = stage.wire.hold('commit')
   const first = stage.client.transfer('alpha', 'beta', { id, budgetMs: 20_000 })
   const second = other.transfer('gamma', 'delta', { id, budgetMs: 20_000 })
-  await stage.until(() => commits.messages.some(({ from }) => from === 'client') && commits.messages.some(({ from }) => from === 'other'))
+  await stage.until(
+    () =>
+      commits.messages.some(({ from }) => from === 'client') && commits.messages.some(({ from }) => from === 'other'),
+  )
   commits.release()
   await stage.until(() => first.done && second.done)
   expect([first.told, second.told]).toEqual(['committed', 'committed'])
   const replayed = [first, second].map(({ value }) => (value as { readonly replayed: boolean }).replayed)
-  expect(replayed.toSorted()).toEqual([false, true])
+  expect(new Set(replayed)).toEqual(new Set([false, true]))
   await stage.rest()
   const { alpha, beta, gamma, delta } = stage.balances()
-  expect([[90, 110, 100, 100], [100, 100, 90, 110]]).toContainEqual([alpha, beta, gamma, delta])
+  expect([
+    [90, 110, 100, 100],
+    [100, 100, 90, 110],
+  ]).toContainEqual([alpha, beta, gamma, delta])
 })
 
 test('R10, R17: reads under a kept id are logged, so that a run of it after them is not executed', async () => {

@@ -13,7 +13,7 @@ const longestMs = 120_000
 /** A point at which something of the script's own waits until the script goes on. */
 export interface Gate {
   readonly passed: Promise<void>
-  open(): void
+  readonly open: () => void
 }
 
 export function gate(): Gate {
@@ -58,7 +58,9 @@ export class Stage {
     for (const replica of stage.group.replicas) replica.start()
     for (const { instances } of stage.#services.values()) for (const instance of instances) instance.start()
     stage.client.process.start()
-    await stage.until(() => stage.client.connected && stage.#all().every(({ serving, instances }) => serving.size === instances.length))
+    await stage.until(
+      () => stage.client.connected && stage.#all().every(({ serving, instances }) => serving.size === instances.length),
+    )
     return stage
   }
 
@@ -165,18 +167,21 @@ export class Stage {
       for (const { name: branch } of database.effects()) {
         if (branch.participant !== name) continue
         if (seen.has(branch.id)) throw new Error(`${name} applied ${branch.id} twice.`)
-        if (this.#told.get(branch.id) !== 'committed') throw new Error(`${name} applied ${branch.id}, which is not committed.`)
+        if (this.#told.get(branch.id) !== 'committed')
+          throw new Error(`${name} applied ${branch.id}, which is not committed.`)
         seen.add(branch.id)
       }
     }
     for (const [id, outcome] of this.#told) {
       const record = this.group.record(id)
-      if (record !== undefined && record.outcome !== outcome) throw new Error(`${outcome} was told of ${id}, ${record.outcome} is recorded.`)
+      if (record !== undefined && record.outcome !== outcome)
+        throw new Error(`${outcome} was told of ${id}, ${record.outcome} is recorded.`)
       for (const { participant, vote } of record?.branches ?? []) {
         const { database } = this.service(participant)
         const applied = database.effects().some(({ name }) => name.id === id && name.participant === participant)
         const expected = outcome === 'committed' && vote === 'prepared'
-        if (applied !== expected) throw new Error(`${participant} has ${applied ? '' : 'not '}applied ${id}, which is ${outcome}.`)
+        if (applied !== expected)
+          throw new Error(`${participant} has ${applied ? '' : 'not '}applied ${id}, which is ${outcome}.`)
       }
     }
   }

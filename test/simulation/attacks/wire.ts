@@ -3,8 +3,8 @@ import {
   decodePacket,
   encodePacket,
   type InboxToken,
-  makeToken,
   type Message,
+  makeToken,
   namespace,
   type OwnerName,
   type Packet,
@@ -151,8 +151,7 @@ export class Wire {
 
 function matcher(phrase: Phrase): Matches {
   const [kind, ...rest] = phrase.split(' ')
-  const named = (word: string): string | undefined =>
-    rest.includes(word) ? rest[rest.indexOf(word) + 1] : undefined
+  const named = (word: string): string | undefined => (rest.includes(word) ? rest[rest.indexOf(word) + 1] : undefined)
   const from = named('from')
   const to = named('to')
   return ({ message, from: sender, subject }) =>
