@@ -11,11 +11,14 @@ export const openingCents = 1_000_000
 export const banks = ['bank-a', 'bank-b'] as const
 export type BankName = (typeof banks)[number]
 
+/** Branches of a bank: those in flight, and as many again that were told their outcome and are being ended. */
+const capacity = 160
+
 /** A bank as a participant: the one operation of the benchmark moves money into or out of one account. */
 export function defineBank(name: BankName, connectionString: string) {
   return defineParticipant({
     name,
-    resource: postgres({ connectionString }),
+    resource: postgres({ connectionString, capacity }),
     operations: {
       move: {
         input: z.object({ account: z.number().int(), cents: z.number().int() }),

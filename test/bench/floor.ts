@@ -5,8 +5,8 @@ import { type BankName, banks } from './bank.ts'
 /** Connections of a bank's floor: as many branches as are ever in flight, and some for the second phase alone. */
 const branchConnections = 64
 const finishConnections = 16
-/** Second phases that may lag behind the answers: beyond it the next transfer waits. */
-const maxLagging = 256
+/** Second phases that may lag behind the answers: with those in flight they stay below the servers' prepared transactions. */
+const maxLagging = 128
 
 interface Prepare {
   readonly gid: string

@@ -36,7 +36,8 @@ async function verdict(): Promise<{ transfer: Transfer; close: () => Promise<voi
       try {
         await client.submit([move('bank-a', from, -cents), move('bank-b', to, cents)])
         return true
-      } catch {
+      } catch (error) {
+        console.error(`bench: ${error instanceof Error ? error.message : String(error)}`)
         return false
       }
     },
