@@ -220,16 +220,26 @@ class RunningCoordinator implements Coordinator {
 
   private asked({ subject, payload, replyTo }: BusMessage): void {
     const owner = readOwner(subject)
-    if (owner === undefined || replyTo === undefined || !isInboxOf(replyTo, this.namespace, owner)) return
+    if (owner === undefined || replyTo === undefined || !isInboxOf(replyTo, this.namespace, owner)) {
+      this.unusable(subject, 'its reply subject is not an inbox of the sender')
+      return
+    }
     try {
       const { request, message } = decodePacket(payload)
-      if (message.type !== 'status') return
-      const report = this.status()
-      this.post.answer({ inbox: replyTo, request }, report, { ...report, inDoubt: [] })
+      if (message.type === 'status') {
+        const report = this.status()
+        this.post.answer({ inbox: replyTo, request }, report, { ...report, inDoubt: [] })
+      } else throw new WireError('malformed-message', `A ${message.type} is nothing that a replica is asked.`, request)
     } catch (error) {
       if (!(error instanceof WireError)) throw error
-      this.options.onEvent?.({ kind: 'unusableMessage', subject, why: error.message })
+      this.unusable(subject, error.message)
+      const { request, code, message } = error
+      if (request !== undefined) this.post.answer({ inbox: replyTo, request }, { type: 'failure', code, message })
     }
+  }
+
+  private unusable(subject: string, why: string): void {
+    this.options.onEvent?.({ kind: 'unusableMessage', subject, why })
   }
 
   private runningReplica(): Replica<Applied> {

@@ -163,13 +163,18 @@ describe('status', () => {
     expect(scene.ask({ type: 'status' })).toMatchObject([{ type: 'statusReport', unsettled: 40, inDoubt: [] }])
   })
 
-  test('what cannot be read is dropped', async () => {
+  test('what is damaged is dropped and counted', async () => {
     await scene.start()
     const replyTo = on.inbox(owner, inboxToken(1))
     scene.bus.bring({ subject: statusSubject, payload: Uint8Array.of(1, 2, 3), replyTo })
-    expect(scene.ask({ type: 'look', ids: [id(1)] })).toEqual([])
     expect(scene.events).toMatchObject([{ kind: 'unusableMessage' }])
     expect(scene.bus.sent).toEqual([])
+  })
+
+  test('what is readable but wrong is counted, and answered as a failure', async () => {
+    await scene.start()
+    expect(scene.ask({ type: 'look', ids: [id(1)] })).toMatchObject([{ type: 'failure', code: 'malformed-message' }])
+    expect(scene.events).toMatchObject([{ kind: 'unusableMessage' }])
   })
 })
 
