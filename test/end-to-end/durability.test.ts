@@ -1,11 +1,13 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
+import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { ended, lineOf } from '../../infra/process.ts'
 import type { Service } from '../../infra/shop/service.ts'
 import { Shop } from '../../infra/shop/shop.ts'
 import { newKey, place } from './customer.ts'
 import { newOrder } from './order.ts'
+import { until } from './until.ts'
 
 const delayMs = 600 // an order takes a tenth of it
 const synchronous = 0o10000 // O_DSYNC, as Linux shows the flags of an open file
@@ -48,21 +50,32 @@ test.for([
   }
 })
 
-test.skipIf(process.platform !== 'linux')('the root of each LMDB store is written through to the disk', () => {
+test('the root of each LMDB store is written through to the disk', async ({ skip }) => {
+  skip(hindrance !== undefined, hindrance)
   for (const { name, pid = 0 } of [...shop.replicas, shop.inventory]) {
-    const files = readdirSync(`/proc/${pid}/fd`).filter((file) => link(`/proc/${pid}/fd/${file}`).endsWith('/data.mdb'))
-    const flags = files.map(
-      (file) => /^flags:\s+(\d+)$/m.exec(readFileSync(`/proc/${pid}/fdinfo/${file}`, 'utf8'))?.[1],
-    )
-    expect({
-      name,
-      files: flags.filter((text) => (Number.parseInt(text ?? '', 8) & synchronous) !== 0).length,
-    }).toEqual({
-      name,
-      files: 1,
-    })
+    const file = join(shop.folder, `${name}.trace`)
+    const strace = await trace(pid, file, ['-e', 'trace=pwrite64'])
+    const throughs = new Set(throughsOf(pid))
+    try {
+      await placeOrder()
+      await until(() => {
+        const written = readFileSync(file, 'utf8').matchAll(/pwrite64\((\d+),/g)
+        return [...written].some(([, descriptor = '']) => throughs.has(descriptor))
+      })
+    } finally {
+      await release(strace)
+    }
   }
 })
+
+/** A process's descriptors of a store that are open with O_DSYNC. */
+function throughsOf(pid: number): string[] {
+  return readdirSync(`/proc/${pid}/fd`).filter((descriptor) => {
+    if (!link(`/proc/${pid}/fd/${descriptor}`).endsWith('/data.mdb')) return false
+    const [, flags = ''] = /^flags:\s+(\d+)$/m.exec(readFileSync(`/proc/${pid}/fdinfo/${descriptor}`, 'utf8')) ?? []
+    return (Number.parseInt(flags, 8) & synchronous) !== 0
+  })
+}
 
 /** Why flushes cannot be slowed down here, if they cannot. */
 function whatHinders(): string | undefined {
@@ -72,10 +85,13 @@ function whatHinders(): string | undefined {
 }
 
 /** Makes each fdatasync of a process take longer, until `release`. */
-async function slowFlushes(pid: number): Promise<ChildProcess> {
-  const strace = spawn('strace', ['-f', '-o', '/dev/null', '-e', 'trace=fdatasync', '-e', delayed, '-p', String(pid)], {
-    stdio: ['ignore', 'ignore', 'pipe'],
-  })
+function slowFlushes(pid: number): Promise<ChildProcess> {
+  return trace(pid, '/dev/null', ['-e', 'trace=fdatasync', '-e', delayed])
+}
+
+async function trace(pid: number, file: string, what: readonly string[]): Promise<ChildProcess> {
+  const args = ['-f', '-o', file, ...what, '-p', String(pid)]
+  const strace = spawn('strace', args, { stdio: ['ignore', 'ignore', 'pipe'] })
   await lineOf(strace.stderr, /attached/, 'strace')
   return strace
 }
