@@ -1,6 +1,7 @@
 import {
   answerSubject,
   type Commit,
+  encodePayload,
   type InboxToken,
   makeToken,
   type OwnerName,
@@ -109,11 +110,12 @@ test("R15: nobody is made to speak into another's inbox", async () => {
   const id = tellers.replace('_teller_', '_mallory_') as TransactionId
   const call = stage.wire.first('call to alpha')
   if (call.message.type !== 'call') throw new Error('expected a call')
+  const args = encodePayload({ key: 'b', amount: 1 }, 'what is not locked')
   stage.wire.askFrom(victim, under.hello(group.manifest.name, mallory), { type: 'hello' })
   stage.wire.askFrom(victim, under.look(group.id, mallory), { type: 'look', ids: [id] })
   stage.wire.askFrom(victim, under.group(group.id, mallory), { ...own, id })
   stage.wire.askFrom(victim, under.status(group.id, group.leader.name, mallory), { type: 'status' })
-  stage.wire.askFrom(victim, under.firstCall('alpha' as ParticipantName, mallory), { ...call.message, id })
+  stage.wire.askFrom(victim, under.firstCall('alpha' as ParticipantName, mallory), { ...call.message, id, args })
   await stage.pass(1_000)
   expect(stage.wire.sent.filter(({ subject }) => subject.startsWith(victim))).toEqual([])
 })
@@ -186,10 +188,11 @@ test('R2: without a majority nothing is told, and what is prepared waits for as 
   const votes = stage.wire.hold('vote')
   const transfer = stage.client.transfer('alpha', 'beta')
   await stage.until(() => votes.messages.length === 2)
-  const [one, two] = stage.group.replicas
-  one?.crash()
-  two?.crash()
+  const { leader } = stage.group
+  const { lastIndex } = stage.group.status()
+  for (const replica of stage.group.replicas) if (replica !== leader) replica.crash()
   votes.release()
+  await stage.until(() => stage.group.status(leader).lastIndex > lastIndex)
   await stage.until(() => transfer.done)
   expect(transfer.told).toBe('in doubt')
   await stage.pass(120_000)

@@ -67,8 +67,13 @@ interface End {
 }
 
 /** Runs one transaction and lets somebody die when the message `step` leaves, Raft's own counted too. */
-async function runWithDeath(begin: (stage: Stage) => Run<unknown>, step: number, { strike }: Death): Promise<End> {
-  const stage = await Stage.set({ seed: 7 })
+async function runWithDeath(
+  seed: number,
+  begin: (stage: Stage) => Run<unknown>,
+  step: number,
+  { strike }: Death,
+): Promise<End> {
+  const stage = await Stage.set({ seed })
   let steps = 0
   stage.simulation.network.observe(() => {
     steps += 1
@@ -102,10 +107,13 @@ const cases = Object.entries(kinds).flatMap(([kind, begin]) =>
 test.each(cases)(
   'R2, R6, R13: whenever $death, a transaction $kind has all of its effects or none, as was told',
   async ({ begin, how }) => {
-    const { steps, told } = await runWithDeath(begin, 0, how)
-    expect(told).toBe('committed')
-    for (let step = 1; step <= steps; step += 1) {
-      expect(how.told, `when message ${step} left`).toContain((await runWithDeath(begin, step, how)).told)
+    for (const seed of [1, 2, 3]) {
+      const { steps, told } = await runWithDeath(seed, begin, 0, how)
+      expect(told).toBe('committed')
+      for (let step = 1; step <= steps; step += 1) {
+        const end = await runWithDeath(seed, begin, step, how)
+        expect(how.told, `seed ${seed}, when message ${step} left`).toContain(end.told)
+      }
     }
   },
 )

@@ -1,4 +1,4 @@
-import type { Commit, ParticipantName, Token, TransactionId } from '@verdict/protocol'
+import type { Commit, ParticipantName, Token } from '@verdict/protocol'
 import { expect, test } from 'vitest'
 import { Group } from './group.ts'
 import { Stage } from './stage.ts'
@@ -137,16 +137,14 @@ test('R15: a group that was set up anew under its old name decides nothing of th
   expect(stage.beta.database.prepared()).toHaveLength(1)
   expect(stage.wire.all('inquiry from beta').filter(({ subject }) => subject.includes(anew.id))).toEqual([])
   expect(anew.status().lastIndex).toBe(lastIndex)
-  await expectForeign(await stage.anotherClient('newcomer'), keptId)
+  const newcomer = await stage.anotherClient('newcomer')
+  const foreign = newcomer.begin((verdict) =>
+    verdict.transaction(() => undefined, { id: keptId }).catch((error: unknown) => error),
+  )
+  await stage.until(() => foreign.done, 1_000)
+  expect(foreign.value).toMatchObject({ code: 'foreign-id' })
 
   for (const replica of anew.replicas) replica.crash()
   await stage.rest()
   expect(stage.balances()).toEqual({ alpha: 90, beta: 110 })
 })
-
-async function expectForeign(
-  { verdict }: Awaited<ReturnType<Stage['anotherClient']>>,
-  id: TransactionId,
-): Promise<void> {
-  await expect(verdict.transaction(() => undefined, { id })).rejects.toMatchObject({ code: 'foreign-id' })
-}

@@ -15,6 +15,14 @@ async function insist(stage: Stage, client: Client, id: TransactionId): Promise<
   throw new Error(`${id} does not come to an answer.`)
 }
 
+/** No participant remembers anything but what its database holds. */
+async function forget(stage: Stage): Promise<void> {
+  await stage.rest()
+  stage.alpha.restart()
+  stage.beta.restart()
+  await stage.until(() => stage.alpha.serving.size + stage.beta.serving.size === 2)
+}
+
 async function expectPaidAsTold(stage: Stage, runs: readonly Run<unknown>[]): Promise<void> {
   await stage.rest()
   const moved = stage.balances()['alpha'] === 90
@@ -116,6 +124,7 @@ test('R17: a run of what is committed already does not run again, and is told so
   const id = stage.client.verdict.newId()
   const first = stage.client.transfer('alpha', 'beta', { id })
   await stage.until(() => first.done)
+  await forget(stage)
   const again = stage.client.transfer('alpha', 'beta', { id })
   const once = stage.client.submit('alpha', 'beta', { id })
   await stage.until(() => again.done && once.done)
@@ -125,6 +134,7 @@ test('R17: a run of what is committed already does not run again, and is told so
     { replayed: true },
   ])
   expect(stage.alpha.executed).toHaveLength(1)
+  expect(stage.wire.all('commit')).toHaveLength(1)
   await expectPaidAsTold(stage, [first, again, once])
 })
 
@@ -135,6 +145,7 @@ test('R17: a run of what is aborted already does not run again, and is told so',
   const first = stage.client.transfer('alpha', 'beta', { id, budgetMs: 2_000 })
   await stage.until(() => first.done)
   silence()
+  await forget(stage)
   const again = stage.client.transfer('alpha', 'beta', { id })
   await stage.until(() => again.done)
   expect([first.told, again.told]).toEqual(['aborted', 'aborted'])
