@@ -11,7 +11,7 @@ const mayKnow: Readonly<Record<string, readonly string[]>> = {
   participant: ['protocol', 'runtime'],
   client: ['protocol', 'runtime'],
   postgres: ['participant', 'protocol'],
-  lmdb: ['participant', 'protocol'],
+  lmdb: ['participant', 'protocol', 'runtime'],
   testing: ['client', 'coordinator', 'lmdb', 'participant', 'postgres', 'protocol', 'raft', 'runtime'],
   cli: ['client', 'coordinator', 'protocol', 'raft', 'runtime'],
 }

@@ -18,6 +18,7 @@ import {
   reasonCodes,
   type TransactionId,
 } from '@verdict/protocol'
+import type { Ownership } from '@verdict/runtime'
 import { LmdbBranch, type LmdbSession } from './branch.ts'
 import { type LmdbClock, systemClock } from './clock.ts'
 import { decode, encode } from './codec.ts'
@@ -27,7 +28,7 @@ import { checkFileSystem, flushFolders } from './file-system.ts'
 import { Journal } from './journal.ts'
 import { defaultCapacity, maxListed } from './limits.ts'
 import { LockTable, LockTimeoutError } from './locks.ts'
-import { Owner } from './owner.ts'
+import { takeStore } from './owner.ts'
 import { type LmdbEntry, type LmdbListOptions, Transaction } from './transaction.ts'
 
 export interface LmdbOptions {
@@ -63,7 +64,7 @@ export function lmdb(options: LmdbOptions): LmdbResource {
 const format = 1 // of what lies on disk
 
 interface Opened {
-  readonly owner: Owner
+  readonly ownership: Ownership
   readonly environment: Environment
   readonly locks: LockTable<Transaction>
   readonly journal: Journal
@@ -86,17 +87,17 @@ class Lmdb implements LmdbResource {
 
   async start({ participant }: ResourceContext): Promise<ResourceFacts> {
     checkFileSystem(this.#path, this.#durability)
-    const owner = new Owner(this.#path)
+    const ownership = takeStore(this.#path)
     let environment: Environment | undefined
     try {
       environment = new Environment(this.#path)
       await claim(environment, this.#path, participant)
       flushFolders(this.#path)
       const locks = new LockTable<Transaction>(this.#clock)
-      this.#opened = { owner, environment, locks, journal: new Journal(environment, locks, this.#clock) }
+      this.#opened = { ownership, environment, locks, journal: new Journal(environment, locks, this.#clock) }
     } catch (error) {
       await environment?.close()
-      owner.release()
+      ownership.release()
       throw error
     }
     return { durability: this.#durability, capacity: this.#capacity }
@@ -156,7 +157,7 @@ class Lmdb implements LmdbResource {
     this.#opened = undefined
     await Promise.all([...this.#branches].map((branch) => branch.rollback()))
     await opened.environment.close()
-    opened.owner.release()
+    opened.ownership.release()
   }
 
   read(key: string): unknown {

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { writeFileSync } from 'node:fs'
+import { symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { ResourceUnfitError } from '@verdict/participant'
 import { participantName } from '@verdict/protocol'
@@ -46,6 +46,16 @@ test('a second resource of the same process is refused, until the first one has 
   expect(await refusal()).toBeInstanceOf(ResourceUnfitError)
   await first.stop()
   await expect(place.start()).resolves.toBeDefined()
+})
+
+test('a second resource is refused by whatever path it comes', async () => {
+  await place.start()
+  const link = `${place.path}.link`
+  symlinkSync(place.path, link)
+  for (const path of [link, `${place.path}/`]) {
+    const second = lmdb({ path, durability: 'weak' })
+    await expect(second.start(context)).rejects.toBeInstanceOf(ResourceUnfitError)
+  }
 })
 
 test('what an earlier life left beside the store keeps nobody away', async () => {

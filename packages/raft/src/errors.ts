@@ -58,7 +58,14 @@ export class MalformedMessageError extends Error {
   }
 }
 
-export type StoreErrorCode = 'uninitialised' | 'initialised' | 'foreign' | 'future-version' | 'damaged' | 'failed'
+export type StoreErrorCode =
+  | 'uninitialised'
+  | 'initialised'
+  | 'in-use'
+  | 'foreign'
+  | 'future-version'
+  | 'damaged'
+  | 'failed'
 
 /** A store that cannot be used, or no longer. The message says what was found, what was expected and what to do. */
 export class StoreError extends Error {

@@ -1,5 +1,7 @@
-import { mkdirSync } from 'node:fs'
+import { mkdirSync, statSync } from 'node:fs'
+import { join } from 'node:path'
 import { crc32 } from 'node:zlib'
+import { OwnedElsewhereError, Ownership } from '@verdict/runtime'
 import { open, type RootDatabase, type RootDatabaseOptionsWithPath } from 'lmdb'
 import { decodeEntry, encodeEntry } from './codec.ts'
 import { StoreError } from './errors.ts'
@@ -12,6 +14,7 @@ import {
   encodeIdentity,
   encodeStoredState,
   refuseInitialised,
+  uninitialised,
 } from './record.ts'
 import type { LogStore, StoreBatch, StoredState, StoreIdentity } from './store.ts'
 
@@ -36,6 +39,11 @@ const durability = {
 /** The map's first size. It grows by itself; this spares a young store the first few times. */
 const initialMapBytes = 64 * 1024 * 1024
 
+// Names in a store's folder. The first is LMDB's own. The second lies inside, so that whoever reaches the store by another
+// path, through a link or in a container that has only this folder, meets the same lock.
+const dataFile = 'data.mdb'
+const ownerFile = 'owner'
+
 // All keys of a store, by their first byte.
 const identityKey = Buffer.from('I')
 const stateKey = Buffer.from('H')
@@ -45,11 +53,12 @@ const afterAllKeys = Buffer.from([0xff])
 
 /**
  * Makes the store of a new replica.
- * @throws StoreError `initialised` when the folder holds a store.
+ * @throws StoreError `initialised` when the folder holds a store, `in-use` when somebody has it open.
  */
 export async function initLmdbStore(options: LmdbStoreOptions): Promise<void> {
   mkdirSync(options.path, { recursive: true })
-  const database = openDatabase(options.path)
+  const opened = openOwned(options.path)
+  const { database } = opened
   try {
     refuseInitialised(unseal(database.get(identityKey), options.path), options.path)
     const state = encodeStoredState({
@@ -64,38 +73,47 @@ export async function initLmdbStore(options: LmdbStoreOptions): Promise<void> {
       options.path,
     )
   } finally {
-    await database.close()
+    await close(opened)
   }
 }
 
 /**
- * Opens the store of a replica.
- * @throws StoreError when the folder holds none, another's, one of a later version, or a damaged one.
+ * Opens the store of a replica. It is this process's alone until it is closed or the process ends: two replicas on one store
+ * would vote twice in a term. A folder without a store is left as it is.
+ * @throws StoreError when the folder holds none, one that is in use, another's, one of a later version, or a damaged one.
  */
 export async function openLmdbStore(options: LmdbStoreOptions): Promise<LogStore> {
   const { path } = options
-  const database = openDatabase(path)
+  if (!holdsData(path)) throw uninitialised(options, path)
+  const opened = openOwned(path)
   try {
-    checkIdentity(unseal(database.get(identityKey), path), options, path)
-    return new LmdbStore(path, database)
+    checkIdentity(unseal(opened.database.get(identityKey), path), options, path)
+    return new LmdbStore(path, opened)
   } catch (error) {
-    await database.close()
+    await close(opened)
     throw error
   }
+}
+
+interface Opened {
+  readonly ownership: Ownership
+  readonly database: RootDatabase<Buffer, Buffer>
 }
 
 class LmdbStore implements LogStore {
   state: StoredState
   lastIndex: LogIndex
   private readonly path: string
+  private readonly opened: Opened
   private readonly database: RootDatabase<Buffer, Buffer>
   private writing: Promise<void> = Promise.resolve()
   private failure: StoreError | undefined
 
-  constructor(path: string, database: RootDatabase<Buffer, Buffer>) {
+  constructor(path: string, opened: Opened) {
     this.path = path
-    this.database = database
-    const state = unseal(database.get(stateKey), path)
+    this.opened = opened
+    this.database = opened.database
+    const state = unseal(this.database.get(stateKey), path)
     if (state === undefined) throw damaged(path, 'term and vote')
     this.state = decodeStoredState(state, path)
     this.lastIndex = this.findLastIndex()
@@ -151,7 +169,7 @@ class LmdbStore implements LogStore {
   async close(): Promise<void> {
     // A write that failed has told whoever waited for it.
     await this.writing.catch(() => {})
-    await this.database.close()
+    await close(this.opened)
   }
 
   private put({ hardState, appliedIndex, entries, changes }: StoreBatch, last: number): void {
@@ -187,6 +205,45 @@ class LmdbStore implements LogStore {
   }
 }
 
+/** @throws StoreError `failed` when the folder may not be looked into, which says nothing of what it holds. */
+function holdsData(path: string): boolean {
+  try {
+    return statSync(join(path, dataFile), { throwIfNoEntry: false }) !== undefined
+  } catch (cause) {
+    throw cannotOpen(path, cause)
+  }
+}
+
+/** @throws StoreError `in-use` when somebody has the store, before LMDB touches it. */
+function openOwned(path: string): Opened {
+  const ownership = own(path)
+  try {
+    return { ownership, database: openDatabase(path) }
+  } catch (error) {
+    ownership.release()
+    throw error
+  }
+}
+
+function own(path: string): Ownership {
+  try {
+    return new Ownership(join(path, ownerFile))
+  } catch (cause) {
+    if (!(cause instanceof OwnedElsewhereError)) throw cannotOpen(path, cause)
+    throw new StoreError(
+      'in-use',
+      `The store in ${path} is in use by ${cause.holder}. One process owns a store, else its replica could vote twice in a ` +
+        'term: stop that process first, or point this one to the store of its own replica.',
+      { cause },
+    )
+  }
+}
+
+async function close({ ownership, database }: Opened): Promise<void> {
+  await database.close()
+  ownership.release() // last: until here the database is this process's
+}
+
 function openDatabase(path: string): RootDatabase<Buffer, Buffer> {
   const options = {
     path,
@@ -200,8 +257,12 @@ function openDatabase(path: string): RootDatabase<Buffer, Buffer> {
   try {
     return open<Buffer, Buffer>(options)
   } catch (cause) {
-    throw new StoreError('failed', `The store in ${path} cannot be opened: ${String(cause)}.`, { cause })
+    throw cannotOpen(path, cause)
   }
+}
+
+function cannotOpen(path: string, cause: unknown): StoreError {
+  return new StoreError('failed', `The store in ${path} cannot be opened: ${String(cause)}.`, { cause })
 }
 
 // Inside a batch the promises of single writes mean nothing: the batch's own is awaited.

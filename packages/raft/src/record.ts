@@ -15,13 +15,7 @@ export function encodeIdentity({ group, replica, members }: StoreIdentity): Uint
  */
 export function checkIdentity(found: Uint8Array | undefined, expected: StoreIdentity, place: string): void {
   const { group, replica, members } = expected
-  if (found === undefined) {
-    throw new StoreError(
-      'uninitialised',
-      `${place} holds no store; expected the one of replica ${replica} of group ${group}. Point to the right place, or ` +
-        'initialise the group if it is new. A replica that lost its disk must come back under another id.',
-    )
-  }
+  if (found === undefined) throw uninitialised(expected, place)
   const identity = parse(found, place)
   if (identity['version'] !== version) {
     throw new StoreError(
@@ -39,6 +33,15 @@ export function checkIdentity(found: Uint8Array | undefined, expected: StoreIden
     'foreign',
     `${place} holds the store of ${describe(identity)}; expected ${describe({ group, replica, members })}. ` +
       'Point to the right place, or correct the configuration.',
+  )
+}
+
+/** Nothing says that a store was ever made here. */
+export function uninitialised({ group, replica }: StoreIdentity, place: string): StoreError {
+  return new StoreError(
+    'uninitialised',
+    `${place} holds no store; expected the one of replica ${replica} of group ${group}. Point to the right place, or ` +
+      'initialise the group if it is new. A replica that lost its disk must come back under another id.',
   )
 }
 

@@ -1,9 +1,10 @@
-import { spawn } from 'node:child_process'
+import { type ChildProcessByStdio, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { createInterface } from 'node:readline'
+import type { Readable } from 'node:stream'
 import { fileURLToPath } from 'node:url'
 import { open } from 'lmdb'
 import { describe, expect, test } from 'vitest'
@@ -72,12 +73,73 @@ test('a large entry and many small ones share one batch', () =>
     await store.close()
   }))
 
-/** Lets the writer write until it has said `lines` lines, kills it with SIGKILL, and returns the last line. */
-async function writeAndKill(path: string, lines: number): Promise<string> {
+test('a folder without a store is refused and left as it is', () =>
+  inFolder(async (path) => {
+    const refused = { code: 'uninitialised', message: expect.stringContaining(`${path} holds no store`) }
+    await expect(openLmdbStore({ ...identity, path })).rejects.toMatchObject(refused)
+    expect(await readdir(dirname(path))).toEqual([])
+    await mkdir(path)
+    await expect(openLmdbStore({ ...identity, path })).rejects.toMatchObject(refused)
+    expect(await readdir(path)).toEqual([])
+    await writeFile(join(path, 'note'), 'mine')
+    await expect(openLmdbStore({ ...identity, path })).rejects.toMatchObject(refused)
+    expect(await readdir(path)).toEqual(['note'])
+  }))
+
+test('a store that is open is refused in the same process, by whatever path, until it is closed', () =>
+  inFolder(async (path) => {
+    await initLmdbStore({ ...identity, path })
+    await symlink(path, `${path}.link`)
+    const store = await openLmdbStore({ ...identity, path })
+    for (const other of [path, `${path}.link`]) {
+      await expect(openLmdbStore({ ...identity, path: other })).rejects.toMatchObject({ code: 'in-use' })
+      await expect(initLmdbStore({ ...identity, path: other })).rejects.toMatchObject({ code: 'in-use' })
+    }
+    await store.write(batchOf({ entries: [entryAt(1, 1)] }))
+    await store.close()
+    const again = await openLmdbStore({ ...identity, path })
+    expect(again.lastIndex).toBe(1)
+    await again.close()
+  }))
+
+test('a refused open gives the store back', () =>
+  inFolder(async (path) => {
+    await initLmdbStore({ ...identity, path })
+    await expect(initLmdbStore({ ...identity, path })).rejects.toMatchObject({ code: 'initialised' })
+    await expect(openLmdbStore({ ...identity, group: 'other', path })).rejects.toMatchObject({ code: 'foreign' })
+    await (await openLmdbStore({ ...identity, path })).close()
+    expect((await readdir(path)).toSorted()).toEqual(['data.mdb', 'lock.mdb', 'owner'])
+  }))
+
+function startWriter(path: string): ChildProcessByStdio<null, Readable, null> {
   const program = fileURLToPath(new URL('lmdb-writer.ts', import.meta.url))
-  const writer = spawn(process.execPath, ['--conditions=@verdict/source', program, path], {
+  return spawn(process.execPath, ['--conditions=@verdict/source', program, path], {
     stdio: ['ignore', 'pipe', 'inherit'],
   })
+}
+
+test('a second process is refused while the first lives, and may come in when that one was killed', () =>
+  inFolder(async (path) => {
+    await initLmdbStore({ ...identity, path })
+    const writer = startWriter(path)
+    const exit = once(writer, 'exit')
+    await once(writer.stdout, 'data')
+    writer.stdout.resume()
+    const refused = {
+      code: 'in-use',
+      message: expect.stringMatching(new RegExp(`in use by process ${writer.pid} on .*stop that process first`)),
+    }
+    await expect(openLmdbStore({ ...identity, path })).rejects.toMatchObject(refused)
+    writer.kill('SIGKILL')
+    await exit
+    const store = await openLmdbStore({ ...identity, path })
+    expect(store.lastIndex).toBeGreaterThan(0)
+    await store.close()
+  }))
+
+/** Lets the writer write until it has said `lines` lines, kills it with SIGKILL, and returns the last line. */
+async function writeAndKill(path: string, lines: number): Promise<string> {
+  const writer = startWriter(path)
   const exit = once(writer, 'exit')
   let last = ''
   let count = 0

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { GroupStatus } from '@verdict/cli'
@@ -42,15 +42,16 @@ beforeAll(async () => {
 
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
-describe('a replica does not start', () => {
-  const oneLine = /^[^\n]+\n$/
+const oneLine = /^[^\n]+\n$/
 
+describe('a replica does not start', () => {
   test('on an empty data folder: only an explicit init makes a store', async () => {
     const empty = join(folder, 'empty')
     mkdirSync(empty)
     const { code, err } = await runReplica({ ...environmentOf('n1'), VERDICT_DATA_FOLDER: empty })
     expect({ code, err }).toEqual({ code: 1, err: expect.stringMatching(oneLine) })
     expect(err).toContain(empty)
+    expect(readdirSync(empty)).toEqual([])
   })
 
   test('on the store of another replica', async () => {
@@ -140,6 +141,21 @@ describe('three replicas as processes', () => {
     const { code, out } = await verdict('status', ...asking)
     expect(code).toBe(0)
     expect(out).toMatch(/^group main_[a-z2-7]{13}, led by n[123]$/m)
+  })
+
+  test('keep a second process off their stores, and go on', async () => {
+    const before = await settledStatus()
+    const { code, err } = await runReplica({
+      ...environmentOf(before.leader),
+      VERDICT_NATS_URL: nats.url,
+      VERDICT_HTTP_PORT: '0',
+    })
+    expect({ code, err }).toEqual({ code: 1, err: expect.stringMatching(oneLine) })
+    expect(err).toContain(
+      `${join(folder, 'group', before.leader)} is in use by process ${replica(before.leader).pid} on`,
+    )
+    expect((await settledStatus()).leader).toBe(before.leader)
+    expect(await replica(before.leader).get('/readyz')).toEqual({ code: 200, body: 'ok\n' })
   })
 
   test('tell what is recorded of a transaction: nothing of one that never was', async () => {

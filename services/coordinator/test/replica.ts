@@ -42,6 +42,11 @@ export class ReplicaProcess {
     this.environment = { ...environment, VERDICT_HTTP_PORT: '0' }
   }
 
+  /** The process started last. */
+  get pid(): number | undefined {
+    return this.child?.pid
+  }
+
   /** Starts the process and waits until it logs that it serves, or another message. */
   async start(message = 'serving'): Promise<void> {
     const child = spawn(process.execPath, [fromSource, join(root, 'services/coordinator/src/main.ts')], {
