@@ -33,7 +33,7 @@ export const defaultSettings: RaftSettings = {
   electionTimeoutMaxMs: 1000,
   maxEntriesPerAppend: 1024,
   maxAppendBytes: 256 * 1024,
-  maxAppendsInFlight: 1,
+  maxAppendsInFlight: 4,
   maxUncommittedEntries: 16_384,
   maxUncommittedBytes: 16 * 1024 * 1024,
   maxReadsWaiting: 16_384,
