@@ -73,6 +73,7 @@ export class Connection {
   #lost = false
   #unconfirmed = false
   #running = 0
+  #corked = false
 
   private constructor(client: pg.Client, greeted: Greeting) {
     this.#client = client
@@ -138,17 +139,20 @@ export class Connection {
   async query<Row extends object>(statement: Statement): Promise<QueryResult<Row>> {
     const { text, name, values } = statement
     const config = { text, ...(name === undefined ? {} : { name }), ...(values ? { values: [...values] } : {}) }
+    this.#cork()
     // One statement a message, also without values: no second one hides behind a semicolon.
     return this.#counted(this.#client.query<Row>({ ...config, queryMode: 'extended' } as pg.QueryConfig))
   }
 
   /** Sends a command of ours, without parameters and in the fewest messages; gives its tag's first word. */
   async command(text: string): Promise<string> {
+    this.#cork()
     return (await this.#counted(this.#client.query(text))).command
   }
 
   /** Sends several commands of ours as one message; the first that fails keeps the rest from running. */
   async script(commands: readonly string[]): Promise<void> {
+    this.#cork()
     await this.#counted(this.#client.query(commands.join(';\n')))
   }
 
@@ -175,6 +179,18 @@ export class Connection {
     const timer = setTimeout(() => this.#client.connection.stream.destroy(), goodbyeTimeoutMs)
     await this.#client.end()
     clearTimeout(timer)
+  }
+
+  /** What is sent in one turn leaves in one write: a write costs more than what most statements do. */
+  #cork(): void {
+    if (this.#corked) return
+    this.#corked = true
+    const { stream } = this.#client.connection
+    stream.cork()
+    process.nextTick(() => {
+      this.#corked = false
+      stream.uncork()
+    })
   }
 
   async #counted<T>(answer: Promise<T>): Promise<T> {
