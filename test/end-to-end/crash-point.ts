@@ -31,7 +31,8 @@ export function armCrash(services: readonly Service[], point: CrashPoint): Armed
   mkdirSync(folder, { recursive: true })
   const token = join(mkdtempSync(join(folder, 'token-')), 'token')
   writeFileSync(token, point)
-  for (const { pid } of services) writeFileSync(pidFile(pid), token)
+  const pidFiles = services.map(({ pid }) => pidFile(pid))
+  for (const file of pidFiles) writeFileSync(file, token)
   const gone = Promise.race(services.map((service) => service.gone().then(() => service)))
   return {
     victim: async () => {
@@ -42,6 +43,7 @@ export function armCrash(services: readonly Service[], point: CrashPoint): Armed
       const victim = await Promise.race([gone, late]).finally(() => clearTimeout(timer))
       if (take(token) !== undefined) throw new Error(`${victim.name} ended, but not ${point}.`)
       rmSync(join(token, '..'), { recursive: true })
+      for (const file of pidFiles) rmSync(file)
       return victim
     },
   }
@@ -60,8 +62,9 @@ export function armedPoint(): string | undefined {
 
 /** Ends this process here and now if it is to crash here. */
 export function reach(point: CrashPoint): void {
-  if (armedPoint() !== point) return
-  if (take(readFileSync(pidFile(process.pid), 'utf8')) === point) process.kill(process.pid, 'SIGKILL')
+  const token = read(pidFile(process.pid))
+  if (token === undefined || read(token) !== point) return
+  if (take(token) === point) process.kill(process.pid, 'SIGKILL')
 }
 
 /** What the file holds, for the one who removes it. */

@@ -1,4 +1,4 @@
-import { decodePacket, encodePacket, type Packet } from '@verdict/protocol'
+import { decodePacket, type Packet } from '@verdict/protocol'
 
 /** What the bus puts before its messages: version and flags; and before each one: its length. */
 const frameHeaderBytes = 2
@@ -37,9 +37,4 @@ export function frameOf(...messages: readonly Uint8Array[]): Uint8Array {
     return [length, message]
   })
   return Buffer.concat([Buffer.from([version, 0]), ...parts])
-}
-
-/** One NATS message with one packet. */
-export function frameOfPacket(packet: Packet): Uint8Array {
-  return frameOf(encodePacket(packet))
 }
