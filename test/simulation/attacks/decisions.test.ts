@@ -101,6 +101,27 @@ test('R1: two leaders drive one transaction at once: one of them decides it, and
   expect(stage.balances()).toEqual({ alpha: 90, beta: 110 })
 })
 
+test.each(['the leader and a follower', 'both followers'])(
+  'R1, R13: nothing is told while the flushes of %s hang: then no majority has the decision on disk',
+  async (who) => {
+    const stage = await Stage.set()
+    const { leader, replicas } = stage.group
+    const [one, other] = replicas.filter((replica) => replica !== leader)
+    const transfer = stage.client.transfer('alpha', 'beta')
+    await stage.until(() => stage.wire.has('commit from client'))
+    for (const slow of who === 'both followers' ? [one, other] : [leader, one]) {
+      Object.assign(slow?.disk.conditions ?? {}, { minFlushMs: 1_500, maxFlushMs: 1_500 })
+    }
+    await stage.pass(1_000)
+    expect(stage.wire.all('vote').length).toBeGreaterThanOrEqual(2)
+    expect([stage.wire.has('decided'), stage.wire.has('outcome')]).toEqual([false, false])
+    await stage.until(() => transfer.done)
+    expect(transfer.told).toBe('committed')
+    await stage.rest()
+    expect(stage.balances()).toEqual({ alpha: 90, beta: 110 })
+  },
+)
+
 test('R2: a vote stays good over terms: those of term 1 decide in term 3', async () => {
   const stage = await Stage.set()
   const votes = stage.wire.hold('vote')

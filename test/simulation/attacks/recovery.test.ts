@@ -56,6 +56,17 @@ test('R6: what nobody knows the list of is aborted in the end, so that nothing s
   expect(stage.balances()).toEqual({ alpha: 100, beta: 100 })
 })
 
+test('R6: a new leader brings the outcomes that the one before it left behind, before anybody asks', async () => {
+  const stage = await Stage.set()
+  stage.wire.lose(`outcome from ${stage.group.leader.name}`)
+  const transfer = stage.client.transfer('alpha', 'beta')
+  await stage.until(() => transfer.done)
+  await stage.newLeader(stage.group.crashLeader())
+  await stage.until(() => stage.balances()['alpha'] === 90 && stage.balances()['beta'] === 110, 1_000)
+  expect(stage.wire.has('inquiry')).toBe(false)
+  await stage.rest()
+})
+
 test('R6: no transaction is aborted because leaders change', async () => {
   const stage = await Stage.set()
   for (let change = 0; change < 6; change += 1) {
