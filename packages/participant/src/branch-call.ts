@@ -9,7 +9,7 @@ import {
   type CallOutcome,
   isOpen,
 } from './branch-state.ts'
-import { fail, proceed, takeAskers } from './branch-step.ts'
+import { answerAll, fail, proceed, takeAskers } from './branch-step.ts'
 
 /** Takes a call into the branch; its turn comes. */
 export function accept(
@@ -73,6 +73,12 @@ export function ran(
   const answers = takeAskers(call).map((asker): BranchEffect => ({ kind: 'answer', asker, n, result }))
   if (branch.nonce !== undefined) keep(branch, result.value.length, limits)
   return [...answers, ...proceed(branch, nowMs)]
+}
+
+/** Another run of the id was here before it: the client looks at the transaction instead (rule R17). */
+export function metRow(branch: Branch): BranchEffect[] {
+  branch.stage = 'gone'
+  return answerAll(branch, { kind: 'busy' })
 }
 
 function keep(branch: Branch, bytes: number, { maxKeptBytes }: BranchLimits): void {

@@ -35,8 +35,9 @@ export interface BranchCall {
 }
 
 /**
- * `opening` → `open` → `preparing` → `prepared`, and then an outcome ends it. `uncertain`: it is not known whether preparing
- * succeeded. `read-only`, `over` (ended without effect) and `gone` hold nothing any more; the first two can repeat their answer.
+ * `opening` → `open` → `preparing` → `prepared`, and then an outcome ends it. While `opening` it may still wait for room.
+ * `uncertain`: it is not known whether preparing succeeded. `read-only`, `over` (ended without effect) and `gone` hold nothing any
+ * more; the first two can repeat their answer.
  */
 export type Stage = 'opening' | 'open' | 'preparing' | 'prepared' | 'uncertain' | 'read-only' | 'over' | 'gone'
 
@@ -94,6 +95,8 @@ export type BranchEvent =
   | { readonly kind: 'called'; readonly token: Token; readonly call: ArrivedCall }
   | { readonly kind: 'opened' }
   | { readonly kind: 'not-opened'; readonly reason: Reason }
+  /** It was not opened: the resource has a row of another run of the id. */
+  | { readonly kind: 'met-row' }
   | { readonly kind: 'ran'; readonly n: number; readonly result: Exclude<CallOutcome, { kind: 'busy' }> }
   /** Asked to prepare; `listed` is this participant's entry, `named` whether it names this very instance. */
   | {
@@ -113,7 +116,8 @@ export type BranchEvent =
   | { readonly kind: 'woke' }
 
 export type BranchEffect =
-  | { readonly kind: 'open'; readonly leftMs: number }
+  /** Open it, as soon as there is room; its time is over at `endsAtMs`. */
+  | { readonly kind: 'open'; readonly endsAtMs: number }
   | { readonly kind: 'run'; readonly n: number; readonly operation: Operation; readonly leftMs: number }
   /** Write the row and make it durable, under this list, with the results of a one-shot. */
   | { readonly kind: 'prepare'; readonly sealed: SealedList; readonly results: readonly Payload[] | undefined }

@@ -1,6 +1,6 @@
 import { maxResultsBytes, type Payload, type Reason } from '@verdict/protocol'
 import { refusedBallot } from './ballot.ts'
-import type { Asker, Branch, BranchCall, BranchEffect } from './branch-state.ts'
+import type { Asker, Branch, BranchCall, BranchEffect, CallOutcome } from './branch-state.ts'
 
 /** Starts what can start now: the next call, or preparing once a list was given and every call has run. */
 export function proceed(branch: Branch, nowMs: number): BranchEffect[] {
@@ -31,12 +31,7 @@ export function oneShotResults({ nonce, calls }: Branch): readonly Payload[] | u
 /** Ends an open branch without effect; whoever waits for a call or a vote is told why. */
 export function fail(branch: Branch, reason: Reason, mustRollBack: boolean = branch.stage === 'open'): BranchEffect[] {
   const effects: BranchEffect[] = mustRollBack ? [{ kind: 'rollback' }] : []
-  branch.calls.forEach((call, position) => {
-    for (const asker of takeAskers(call)) {
-      effects.push({ kind: 'answer', asker, n: position + 1, result: { kind: 'refused', reason } })
-    }
-  })
-  branch.calls.length = 0
+  effects.push(...answerAll(branch, { kind: 'refused', reason }))
   branch.running = false
   branch.stage = 'over'
   branch.reason = reason
@@ -46,6 +41,15 @@ export function fail(branch: Branch, reason: Reason, mustRollBack: boolean = bra
     effects.push({ kind: 'consult', sealed: branch.sealed, otherwise: branch.ballot })
   }
   return effects
+}
+
+/** Answers whoever waits for a call of a branch that runs none any more. */
+export function answerAll({ calls }: Branch, result: CallOutcome): BranchEffect[] {
+  const answers = calls.flatMap((call, position) =>
+    takeAskers(call).map((asker): BranchEffect => ({ kind: 'answer', asker, n: position + 1, result })),
+  )
+  calls.length = 0
+  return answers
 }
 
 export function takeAskers(call: BranchCall): readonly Asker[] {

@@ -7,7 +7,7 @@ import {
   type TraceContext,
   type TransactionId,
 } from '@verdict/protocol'
-import { accept, answer, called, doubled, ran } from './branch-call.ts'
+import { accept, answer, called, doubled, metRow, ran } from './branch-call.ts'
 import { looked, prepareAsked, prepareEnded } from './branch-prepare.ts'
 import {
   type ArrivedCall,
@@ -34,7 +34,7 @@ export function newBranch(
 ): { readonly branch: Branch; readonly effects: BranchEffect[] } {
   const branch = blank(opening, nowMs)
   accept(branch, call, nowMs, limits)
-  return { branch, effects: [{ kind: 'open', leftMs: call.leftMs }] }
+  return { branch, effects: [{ kind: 'open', endsAtMs: nowMs + call.leftMs }] }
 }
 
 /** A branch that is opened, run and prepared in one go. */
@@ -51,7 +51,7 @@ export function newOneShot(
   for (const operation of operations) {
     branch.calls.push({ operation, endsAtMs: branch.endsAtMs, result: undefined, askers: [] })
   }
-  return { branch, effects: [{ kind: 'open', leftMs }] }
+  return { branch, effects: [{ kind: 'open', endsAtMs: branch.endsAtMs }] }
 }
 
 /**
@@ -71,6 +71,8 @@ export function advanceBranch(branch: Branch, event: BranchEvent, nowMs: number,
       return proceed(branch, nowMs)
     case 'not-opened':
       return branch.stage === 'opening' ? fail(branch, event.reason, false) : []
+    case 'met-row':
+      return branch.stage === 'opening' ? metRow(branch) : []
     case 'ran':
       return ran(branch, event, nowMs, limits)
     case 'prepare-asked':

@@ -19,6 +19,7 @@ import { Notes } from './notes.ts'
 import { Opening } from './opening.ts'
 import { abortedMeanwhile, draining, overloaded } from './reason.ts'
 import type { Row } from './resource.ts'
+import { Room } from './room.ts'
 import type { Site } from './site.ts'
 import type { Votes } from './votes.ts'
 import { Wakes } from './wakes.ts'
@@ -36,21 +37,22 @@ export class Branches {
   readonly #notes: Notes<Opening>
   /** Ids that have an outcome here: nothing of theirs runs again. */
   readonly #ended: Notes<true>
+  readonly #room: Room<Opening>
   readonly #rollbacks = new Set<Promise<void>>()
-  #occupied = 0
 
   constructor(site: Site, votes: Votes, doubts: Doubts) {
     this.#site = site
     this.#votes = votes
     this.#doubts = doubts
     this.#wakes = new Wakes(site, (opening) => this.#apply(opening, { kind: 'woke' }))
+    this.#room = new Room(site)
     this.#notes = new Notes(site.settings.maxNotes)
     this.#ended = new Notes(site.settings.maxNotes)
   }
 
-  /** Whether nothing is open, prepared, or being rolled back. */
+  /** Whether nothing is waiting, open, prepared, or being rolled back. */
   get isIdle(): boolean {
-    return this.#live.size === 0 && this.#occupied === 0
+    return this.#live.size === 0 && this.#room.isEmpty
   }
 
   call({ message, asker }: Arrived<'call'>): void {
@@ -124,6 +126,11 @@ export class Branches {
     if (opening.branch.stage === 'gone') this.#free(opening)
   }
 
+  /** Refuses what waits for room: another instance takes it. */
+  drain(): void {
+    for (const opening of this.#room.waiting) this.#apply(opening, { kind: 'dropped', reason: draining })
+  }
+
   /** Rolls back what is open; prepared branches stay for others, or a restart. */
   async stop(): Promise<void> {
     for (const opening of [...this.#live.values()]) {
@@ -169,7 +176,7 @@ export class Branches {
 
   #noRoom(): Reason | undefined {
     if (this.#site.isDraining()) return draining
-    return this.#occupied >= this.#site.facts.capacity ? overloaded : undefined
+    return this.#room.isFull ? overloaded : undefined
   }
 
   #newToken(): Token {
@@ -180,7 +187,6 @@ export class Branches {
     const opening = new Opening(this.#site, branch)
     this.#notes.delete(branch.id)
     this.#live.set(branch.id, opening)
-    this.#occupied += 1
     for (const effect of effects) this.#perform(opening, effect)
     this.#wakes.set(opening)
   }
@@ -206,8 +212,8 @@ export class Branches {
     const next = (event: BranchEvent): void => this.#apply(opening, event)
     switch (effect.kind) {
       case 'open':
-        void opening.open(effect).then((event) => {
-          if (event.kind === 'not-opened') this.#free(opening)
+        void this.#open(opening, effect).then((event) => {
+          if (event.kind !== 'opened') this.#free(opening)
           next(event)
         })
         return
@@ -247,6 +253,11 @@ export class Branches {
     }
   }
 
+  async #open(opening: Opening, effect: Extract<BranchEffect, { kind: 'open' }>): Promise<BranchEvent> {
+    const entered = await this.#room.enter(opening, effect.endsAtMs - this.#site.world.clock.nowMs())
+    return entered ? opening.open(effect) : { kind: 'not-opened', reason: overloaded }
+  }
+
   #rollback(opening: Opening): void {
     const rollback = opening.rollback().then(() => {
       this.#rollbacks.delete(rollback)
@@ -258,14 +269,13 @@ export class Branches {
   #retire(opening: Opening): void {
     if (this.#live.get(opening.id) !== opening) return
     this.#live.delete(opening.id)
+    this.#room.giveUp(opening)
     if (opening.branch.stage !== 'gone') this.#notes.set(opening.id, opening)
     this.#site.changed()
   }
 
   #free(opening: Opening): void {
-    if (!opening.occupies) return
-    opening.occupies = false
-    this.#occupied -= 1
+    this.#room.leave(opening)
     this.#site.changed()
   }
 

@@ -119,6 +119,7 @@ export class Instance {
   async #drainAndStop(): Promise<void> {
     this.#isDraining = true
     for (const subscription of this.#shared) subscription.unsubscribe()
+    this.#branches.drain()
     await this.#idle(this.#options.settings.drainMs)
     await this.#branches.stop()
     this.#endings.stop()

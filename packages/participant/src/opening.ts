@@ -1,5 +1,6 @@
-import type { Payload, TransactionId } from '@verdict/protocol'
+import { type Payload, parseId, type TransactionId } from '@verdict/protocol'
 import type { Branch, BranchEffect, BranchEvent, SealedList } from './branch-state.ts'
+import { patienceMs } from './patience.ts'
 import { notOpened } from './reason.ts'
 import { type OpenBranch, type PrepareResult, ResourceRefusal } from './resource.ts'
 import { runOperation } from './run.ts'
@@ -10,8 +11,6 @@ type Effect<K extends BranchEffect['kind']> = Extract<BranchEffect, { kind: K }>
 /** A branch together with what it holds in the resource. Its methods do what the branch asked for and say what came of it. */
 export class Opening {
   readonly branch: Branch
-  /** Whether it takes up room in the resource. */
-  occupies = true
   readonly #site: Site
   #open: OpenBranch<object> | undefined
   #call: AbortController | undefined
@@ -25,12 +24,13 @@ export class Opening {
     return this.branch.id
   }
 
-  async open({ leftMs }: Effect<'open'>): Promise<BranchEvent> {
-    const { resource, world, settings, emit } = this.#site
-    // Spread, so that two transactions that wait for each other do not give up at the same moment (rule R7).
-    const spread = 1 - world.random.fraction() / 4
-    const lockTimeoutMs = Math.max(1, Math.round(Math.min(settings.lockTimeoutMs, leftMs / 2) * spread))
+  /** Opens it, unless it was given up while it waited for room or for the look. */
+  async open({ endsAtMs }: Effect<'open'>): Promise<BranchEvent> {
+    const { resource, world, emit } = this.#site
     try {
+      if (this.#mayHaveRun && (await resource.look(this.id)).state !== 'nothing') return { kind: 'met-row' }
+      if (this.branch.stage !== 'opening') return { kind: 'not-opened', reason: notOpened }
+      const lockTimeoutMs = patienceMs(this.#site, endsAtMs - world.clock.nowMs())
       this.#open = await resource.open({ lockTimeoutMs })
       return { kind: 'opened' }
     } catch (error) {
@@ -79,6 +79,12 @@ export class Opening {
     } catch (error) {
       this.#site.emit({ kind: 'failed', id: this.id, what: 'rolling a branch back', error })
     }
+  }
+
+  /** Under an id of the caller's, another run may have prepared it here: its locks would be waited for in vain (rule R17). */
+  get #mayHaveRun(): boolean {
+    const { id, nonce } = this.branch
+    return nonce !== undefined && parseId(id).mark === 'kept'
   }
 
   #opened(): OpenBranch<object> {

@@ -21,6 +21,8 @@ export interface ParticipantSettings {
   readonly maxRetryMs: number
   /** How long an instance that stops waits for its open and prepared branches. */
   readonly drainMs: number
+  /** Branches that may wait for room; beyond it they are refused, since at any usual pace the wait would be in vain. */
+  readonly maxWaitingForRoom: number
   /** Calls of one branch that may wait for the one that runs: a client that sends ahead further is refused. */
   readonly maxWaitingCalls: number
   /** Bytes of values kept per branch for doubled calls; beyond it the oldest are dropped, and a doubled one is not answered. */
@@ -47,6 +49,7 @@ export const defaultSettings: ParticipantSettings = {
   retryMs: 50,
   maxRetryMs: 5_000,
   drainMs: 10_000,
+  maxWaitingForRoom: 256,
   maxWaitingCalls: 64,
   maxKeptBytes: 1024 * 1024,
   maxNotes: 10_000,

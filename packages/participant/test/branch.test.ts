@@ -357,6 +357,12 @@ describe('ending on its own', () => {
     expect(kinds(life.on({ kind: 'released', token }))).toEqual(['rollback'])
   })
 
+  test('of an id that another run prepared or ended, it tells whoever called that it is busy, and is gone', () => {
+    const life = called()
+    expect(life.on({ kind: 'met-row' })).toMatchObject([{ kind: 'answer', n: 1, result: { kind: 'busy' } }])
+    expect(life.branch.stage).toBe('gone')
+  })
+
   test('released while it opens, it is rolled back once it is open', () => {
     const life = called()
     expect(kinds(life.on({ kind: 'released', token }))).toEqual(['answer'])
@@ -401,6 +407,7 @@ describe('whatever happens to it', () => {
     fc.constant<BranchEvent>({ kind: 'released', token }),
     fc.constant<BranchEvent>({ kind: 'dropped', reason: failed }),
     fc.constant<BranchEvent>({ kind: 'woke' }),
+    fc.constant<BranchEvent>({ kind: 'met-row' }),
     {
       weight: 3,
       arbitrary: fc.record({ calls: n, of: someToken }).map(({ calls, of }): BranchEvent => {

@@ -72,11 +72,13 @@ describe('a first call', () => {
     expect(stage.store.open.size).toBe(1)
   })
 
-  test('beyond the capacity is refused, retryable, and nothing is opened', async () => {
-    const stage = await Stage.set()
-    for (let n = 1; n <= stage.store.capacity; n += 1) await stage.opened('a', { id: idOf(n) })
+  test('beyond the capacity waits in vain, is refused, retryable, and nothing is opened', async () => {
+    const stage = await Stage.set({ lockTimeoutMs: 500 })
+    await stage.filled()
     stage.call({ operation: 'write', id: idOf(100) }, { value: 'b' })
     await stage.settle()
+    expect(stage.store.open.size).toBe(stage.store.capacity)
+    await stage.settle(500)
     expect(stage.results.at(-1)).toMatchObject({ kind: 'refused', reason: { code: 'overloaded', retryable: true } })
     expect(stage.store.open.size).toBe(stage.store.capacity)
   })

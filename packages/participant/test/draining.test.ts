@@ -60,6 +60,22 @@ describe('an instance that stops', () => {
     expect(stage.results.at(-1)).toMatchObject({ kind: 'refused', reason: { code: 'draining', retryable: true } })
   })
 
+  test('waits for a branch that was given up while it was opened, and rolls it back first', async () => {
+    const stage = await Stage.set(settings)
+    const open = stage.store.hold('open')
+    stage.call({ operation: 'write' }, { value: 'a' })
+    await stage.settle()
+    stage.outcome('aborted', calledList(stage.instance(), tokenOf(1), 1), undefined)
+    await stage.settle()
+    const stopped = track(stage.servings[0]?.stop())
+    await stage.settle()
+    expect(stopped.done).toBe(false)
+    open()
+    await stage.settle()
+    expect(stopped.done).toBe(true)
+    expect(stage.store.log.slice(-2)).toEqual(['rollback', 'stop'])
+  })
+
   test('is silent afterwards: no timer of it asks or sweeps', async () => {
     const stage = await Stage.set(settings)
     const token = await stage.opened('a')

@@ -25,7 +25,7 @@ interface Prepared extends BranchNote {
   history: History
 }
 
-type Method = 'open' | 'prepare' | 'finish' | 'look' | 'inDoubt' | 'tombstone'
+type Method = 'open' | 'prepare' | 'rollback' | 'finish' | 'look' | 'inDoubt' | 'tombstone'
 
 /** A store in memory, shared by the instances of a participant, that a test can stop, script and read. */
 export class MemoryStore {
@@ -36,6 +36,8 @@ export class MemoryStore {
   /** Every method that was called, in order. */
   readonly log: string[] = []
   readonly open = new Set<Branch>()
+  /** The longest wait for a lock that each opened branch was given. */
+  readonly lockTimeoutsMs: number[] = []
   capacity = 8
   durability: 'full' | 'weak' = 'full'
   readonly #held = new Map<Method, Promise<void>>()
@@ -60,7 +62,10 @@ export class MemoryStore {
   resource(): Resource<MemorySession> {
     return {
       start: async () => ({ durability: this.durability, capacity: this.capacity }),
-      open: async () => this.#enter('open', () => this.#open()),
+      open: async ({ lockTimeoutMs }) => {
+        this.lockTimeoutsMs.push(lockTimeoutMs)
+        return this.#enter('open', () => this.#open())
+      },
       finish: async (key, ending) => this.#enter('finish', () => this.#finish(key, ending)),
       look: async (id) => this.#enter('look', () => this.#row(id)),
       inDoubt: async () => this.#enter('inDoubt', () => [...this.prepared.values()].map(heldRow)),
@@ -99,6 +104,7 @@ export class MemoryStore {
       rollback: async () => {
         if (!branch.ended) this.log.push('rollback')
         branch.ended = true
+        await this.#held.get('rollback')
         this.open.delete(branch)
       },
     }

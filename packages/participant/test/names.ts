@@ -35,6 +35,11 @@ export function idOf(n: number, of: typeof owner = owner): TransactionId {
   return makeId({ group: groupName('main'), incarnation, epoch: 7 as never, owner: of, mark: 'once' }, bytes(n))
 }
 
+/** The n-th transaction whose id `owner` keeps, to run it again. */
+export function keptIdOf(n: number): TransactionId {
+  return makeId({ group: groupName('main'), incarnation, epoch: 7 as never, owner, mark: 'kept' }, bytes(n))
+}
+
 export const id: TransactionId = idOf(1)
 export const tokenOf = (n: number): Token => makeToken<Token>(bytes(n))
 export const nonceOf = (n: number): Nonce => makeToken<Nonce>(bytes(n))

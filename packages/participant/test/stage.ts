@@ -30,7 +30,7 @@ import {
   type Serving,
 } from '../src/index.ts'
 import { MemoryStore } from './memory-store.ts'
-import { group, id, me, nonceOf, owner, payloadOf } from './names.ts'
+import { group, id, idOf, me, nonceOf, owner, payloadOf } from './names.ts'
 import { fields } from './schema.ts'
 
 export const of = subjects(namespace())
@@ -185,6 +185,18 @@ export class Stage {
     if (answer?.type !== 'result' || answer.token === undefined)
       throw new Error(`no branch was opened: ${JSON.stringify(answer)}`)
     return answer.token
+  }
+
+  /** Opens as many branches as there is room for, ids 1 and following, and gives their tokens. */
+  async filled(): Promise<readonly [Token, ...Token[]]> {
+    const tokens: [Token, ...Token[]] = [await this.opened('a', { id: idOf(1) })]
+    for (let n = 2; n <= this.store.capacity; n += 1) tokens.push(await this.opened('a', { id: idOf(n) }))
+    return tokens
+  }
+
+  /** Lets go of a branch at the first instance. */
+  release(id: TransactionId, token: Token): void {
+    this.send(of.call(me, this.instance(), owner), { type: 'release', id, token })
   }
 
   /** Sends a message as a client of `owner`, or as whoever the subject says. */

@@ -293,11 +293,11 @@ describe('a one-shot', () => {
     expect(votes(stage)[2]).toMatchObject({ kind: 'prepared' })
   })
 
-  test('beyond the capacity is refused, retryable, unless it is prepared here already', async () => {
-    const stage = await Stage.set()
-    for (let n = 1; n <= stage.store.capacity; n += 1) await stage.opened('a', { id: idOf(n) })
+  test('beyond the capacity waits in vain and is refused, retryable, unless it is prepared here already', async () => {
+    const stage = await Stage.set({ lockTimeoutMs: 500 })
+    await stage.filled()
     stage.prepare(list, { operations, id: idOf(100) })
-    await stage.settle()
+    await stage.settle(520)
     const shown = {
       id: idOf(101),
       digest: digestOf(idOf(101), list),
@@ -307,11 +307,12 @@ describe('a one-shot', () => {
     } as const
     stage.store.prepared.set(idOf(101), shown)
     stage.prepare(list, { operations, id: idOf(101) })
-    await stage.settle()
+    await stage.settle(520)
     expect(votes(stage)).toMatchObject([
       { kind: 'refused', reason: { code: 'overloaded', retryable: true } },
       { kind: 'prepared' },
     ])
+    expect(stage.store.open.size).toBe(stage.store.capacity)
   })
 
   test('out of time is rolled back and refused', async () => {
