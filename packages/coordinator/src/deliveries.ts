@@ -5,6 +5,7 @@ import { maxSettledIds } from './command.ts'
 import { epochOf, horizonOf, type ReadableSpace, unsettled } from './decisions.ts'
 import { advanceDelivery, type Delivery, type DeliveryEffect, deliveryWakeAtMs, newDelivery } from './delivery.ts'
 import type { Post } from './post.ts'
+import { RecentResults } from './recent-results.ts'
 import { Schedule } from './schedule.ts'
 import type { CoordinatorSettings } from './settings.ts'
 import { answerFrom, bytesOf, joinWaiters, type Results, type Waiter } from './waiter.ts'
@@ -32,6 +33,7 @@ export class Deliveries {
   private readonly underway = new Map<TransactionId, Underway>()
   private readonly schedule = new Schedule<TransactionId>()
   private readonly settling: TransactionId[] = []
+  private readonly recent: RecentResults
   private readonly waveAlarm: Alarm
   private readonly settleAlarm: Alarm
   /** Position in the store's unsettled records up to which they were taken into memory; undefined when all were. */
@@ -42,6 +44,7 @@ export class Deliveries {
 
   constructor(ports: DeliveriesPorts) {
     this.ports = ports
+    this.recent = new RecentResults(ports.settings.maxRecentResultsBytes)
     this.waveAlarm = new Alarm(ports.clock, () => this.wave())
     this.settleAlarm = new Alarm(ports.clock, () => this.flushSettled())
   }
@@ -188,8 +191,11 @@ export class Deliveries {
   }
 
   private drop(id: TransactionId): void {
-    this.bytes -= this.underway.get(id)?.bytes ?? 0
+    const underway = this.underway.get(id)
+    if (underway === undefined) return
+    this.bytes -= underway.bytes
     this.underway.delete(id)
+    this.recent.keep(id, underway.delivery.results)
   }
 
   private armWave(): void {
@@ -226,7 +232,7 @@ export class Deliveries {
   private say(record: DecisionRecord, waiter: Waiter, results?: Results): void {
     const { id } = record
     const { post, space } = this.ports
-    const known = results ?? this.underway.get(id)?.delivery.results
+    const known = results ?? this.underway.get(id)?.delivery.results ?? this.recent.get(id)
     const decided = (found: Results | undefined) =>
       ({
         type: 'decided',

@@ -22,6 +22,8 @@ export interface CoordinatorSettings {
   readonly maxDelivering: number
   /** Bytes of results kept for askers who come again, until all is settled. Beyond it they are answered as pending. */
   readonly maxResultsHeldBytes: number
+  /** Bytes of results kept for askers who come again after that: the last 25 000 one-shots, if theirs are short. */
+  readonly maxRecentResultsBytes: number
   /** Requests that wait for the same transaction: of more the oldest are forgotten, and come again. */
   readonly maxWaiters: number
 }
@@ -38,5 +40,6 @@ export const defaultSettings: CoordinatorSettings = {
   maxUnderwayBytes: 256 * 1024 * 1024,
   maxDelivering: 50_000,
   maxResultsHeldBytes: 64 * 1024 * 1024,
+  maxRecentResultsBytes: 16 * 1024 * 1024,
   maxWaiters: 16,
 }
