@@ -1,79 +1,17 @@
 import {
-  type Actor,
   type BranchList,
   type Digest,
   type InstanceId,
-  type ListedBranch,
   type Operation,
   type Outcome,
   type ParticipantName,
-  type Payload,
   type Reason,
   reasonCodes,
-  type Token,
   type TraceContext,
-  type TransactionId,
   type Vote,
 } from '@verdict/protocol'
+import type { BranchProgress, Commit, CommitTiming, Holder, Sealed } from './commit-state.ts'
 import { decisionOf, goneReason, type Proposal, spentReason } from './proposal.ts'
-
-/** How far one branch has come. */
-interface BranchProgress {
-  readonly listed: ListedBranch
-  /** The vote that is counted: the first one that is a vote. */
-  vote: 'awaited' | 'prepared' | 'read-only' | 'refused'
-  instance: InstanceId | undefined
-  token: Token | undefined
-  results: readonly Payload[] | undefined
-  reason: Reason | undefined
-  /** How often prepare was sent. */
-  sent: number
-  resendAtMs: number
-  /** Instances where a copy of a one-shot's prepare waited in vain for a lock. */
-  lockTimeouts: InstanceId[]
-  /** The instance that the list names did not listen once. An instance is one life of a process, so it will not come back. */
-  namedGone: boolean
-}
-
-/** The sealed list of a transaction with what belongs to it. */
-export interface Sealed {
-  readonly list: BranchList
-  readonly digest: Digest
-  /** Operations by branch, for a one-shot; undefined once nobody who knows them has asked. */
-  readonly operations: readonly (readonly Operation[])[] | undefined
-}
-
-/** A prepared branch whose holder asked while the list was unknown (rule R6). */
-interface Holder {
-  readonly participant: ParticipantName
-  readonly digest: Digest
-  readonly token: Token
-}
-
-/**
- * One commit at the leader: list → votes → decision (rules R2, R4, R6, R10). Plain data, volatile, and safe to drop at any time:
- * what is decided stands in the log alone.
- */
-export interface Commit {
-  readonly id: TransactionId
-  /** Whether the id is the caller's own: such transactions are always logged (rule R17). */
-  readonly kept: boolean
-  /** Who will have caused an `aborted` record. */
-  actor: Actor
-  sealed: Sealed | undefined
-  /** Present until a list is known. */
-  holder: Holder | undefined
-  branches: BranchProgress[]
-  /** `waiting` for a list, `collecting` votes, or `deciding`: a decision was proposed, or nothing needs to be recorded. */
-  stage: 'waiting' | 'collecting' | 'deciding'
-  endsAtMs: number
-  trace: TraceContext | undefined
-}
-
-export interface CommitTiming {
-  readonly resendMs: number
-  readonly maxResendMs: number
-}
 
 export type CommitEvent =
   /** The owner asked for the commit, the first time or again. */
@@ -114,20 +52,6 @@ export type CommitEffect =
   | { readonly kind: 'propose'; readonly decision: Proposal }
   /** Every branch only read: nothing was written, nothing needs to be recorded (rule R10). */
   | { readonly kind: 'readOnly' }
-
-export function newCommit(id: TransactionId, kept: boolean): Commit {
-  return {
-    id,
-    kept,
-    actor: { kind: 'owner' },
-    sealed: undefined,
-    holder: undefined,
-    branches: [],
-    stage: 'waiting',
-    endsAtMs: Number.POSITIVE_INFINITY,
-    trace: undefined,
-  }
-}
 
 /** Advances one commit in place and says what is to be done. The same state and event always give the same result. */
 export function advanceCommit(commit: Commit, event: CommitEvent, nowMs: number, timing: CommitTiming): CommitEffect[] {

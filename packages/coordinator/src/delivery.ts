@@ -1,5 +1,5 @@
 import type { DecisionRecord, Digest, InstanceId, Outcome, ParticipantName, Payload, Token } from '@verdict/protocol'
-import type { CommitTiming } from './commit.ts'
+import type { CommitTiming } from './commit-state.ts'
 import { isTold } from './decisions.ts'
 
 /** One branch that is told the outcome, until it has acknowledged. */

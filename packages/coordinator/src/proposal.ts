@@ -8,7 +8,7 @@ import {
   type Reason,
   reasonCodes,
 } from '@verdict/protocol'
-import type { Commit } from './commit.ts'
+import type { Commit } from './commit-state.ts'
 
 /** What a commit proposes to the log: everything of the record but its wall-clock time. */
 export type Proposal = Omit<Decision, 'decidedAtMs'>

@@ -1,6 +1,7 @@
 import { reasonCodes, sealList } from '@verdict/protocol'
 import { describe, expect, test } from 'vitest'
-import { advanceCommit, type Commit, type CommitEffect, type CommitEvent, newCommit, wakeAtMs } from '../src/commit.ts'
+import { advanceCommit, type CommitEffect, type CommitEvent, wakeAtMs } from '../src/commit.ts'
+import { type Commit, newCommit } from '../src/commit-state.ts'
 import {
   calledList,
   id,

@@ -1,6 +1,7 @@
 import { maxBranches, maxTextLength, sealList } from '@verdict/protocol'
 import { expect, test } from 'vitest'
-import { advanceCommit, newCommit } from '../src/commit.ts'
+import { advanceCommit } from '../src/commit.ts'
+import { newCommit } from '../src/commit-state.ts'
 import { called, id, participant, sealed } from './samples.ts'
 
 test('the reason of the largest transaction is no longer than a reason may be', () => {

@@ -27,7 +27,7 @@ import {
   type TransactionId,
   type Vote,
 } from '@verdict/protocol'
-import type { Sealed } from '../src/commit.ts'
+import type { Sealed } from '../src/commit-state.ts'
 
 /** Twelve bytes that differ for each number. */
 function bytes(number: number): Uint8Array {
