@@ -5,7 +5,7 @@ import { SimulatedDatabase, type SimulatedSession, simulatedResource } from '@ve
 import { z } from 'zod'
 
 /** What each service starts with under each of its keys. */
-export const openingBalance = 100
+const openingBalance = 100
 const keys = ['a', 'b', 'c', 'd']
 
 export interface ServiceOptions {
