@@ -2,6 +2,7 @@ import { execFile } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
+import { encodePacket } from '@verdict/protocol'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { placeOrders } from '../../infra/demo/customers.ts'
 import { Ledger } from '../../infra/demo/ledger.ts'
@@ -11,6 +12,7 @@ import { newKey, place } from './customer.ts'
 import { newOrder, newOrders, penniless } from './order.ts'
 import { hostilePayloads, Stranger, unreadable } from './stranger.ts'
 import { until } from './until.ts'
+import { frameOf } from './wire.ts'
 import { Wiretap } from './wiretap.ts'
 
 const root = join(import.meta.dirname, '..', '..')
@@ -57,6 +59,14 @@ test('all that is said stands in the table of messages, while services are kille
   expect(await books.audit(ledger)).toMatchObject({ code: 0 })
   expect([...tap.messages]).toEqual(expect.arrayContaining(everyday))
   expect(tap.strangers).toEqual([])
+})
+
+test.each([
+  { what: 'a subject that is not in the table', subject: 'verdict.v1.gossip.main', message: 'hello' },
+  { what: 'a message on the subject of another one', subject: 'verdict.v1.hello.main.stranger', message: 'status' },
+] as const)('and $what would be noticed', async ({ subject, message }) => {
+  await stranger.say(subject, frameOf(encodePacket({ request: 0, message: { type: message } })))
+  await until(() => tap.strangers.some((found) => found.startsWith(subject)))
 })
 
 describe('what nobody can use', () => {

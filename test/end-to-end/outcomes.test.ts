@@ -133,6 +133,10 @@ describe('under load', () => {
     })
   })
 
+  test('the PostgreSQL server of payments crashes and comes back', async () => {
+    await placeManyWhile(() => shop.paymentsDatabase.restart())
+  })
+
   test('an instance of payments is killed while it holds prepared branches: the other one finishes them', async () => {
     const [instance] = shop.payments
     const crash = armCrash([instance], 'after vote')
