@@ -22,7 +22,7 @@ export function defineInventory(path: string, delivered: Readonly<Record<string,
       reserve: {
         input: reserve,
         async run({ orderId, sku, quantity }, { store }) {
-          const left = stocked.optional().parse(await store.get(`stock/${sku}`)) ?? delivered[sku]
+          const left = stocked.optional().parse(await store.getForUpdate(`stock/${sku}`)) ?? delivered[sku]
           if (left === undefined) throw refuse('unknown-item', `There is no item ${sku}.`)
           if (left < quantity) throw refuse('out-of-stock', `${left} of ${sku} are left, ${quantity} were ordered.`)
           await store.put(`stock/${sku}`, left - quantity)
