@@ -1,5 +1,6 @@
 import {
   type BranchList,
+  type CalledBranch,
   type Digest,
   type InstanceId,
   type Operation,
@@ -151,7 +152,11 @@ function voted(commit: Commit, { participant, digest, vote }: Extract<CommitEven
   if (branch === undefined || branch.vote !== 'awaited') return []
   switch (vote.kind) {
     case 'busy':
-      return foundNothing(branch, vote) ? [propose(commit, 'aborted', goneReason(participant))] : []
+      if (!foundNothing(branch, vote)) return []
+      // Asked before the other one, the named instance may have died since: whether it still listens is known at once.
+      return branch.namedGone
+        ? [propose(commit, 'aborted', goneReason(participant))]
+        : [prepareAt(commit, branch, branch.listed.instance)]
     case 'refused':
       if (isOwnEcho(branch, vote)) return []
       branch.vote = 'refused'
@@ -171,16 +176,14 @@ function voted(commit: Commit, { participant, digest, vote }: Extract<CommitEven
 }
 
 /**
- * The named instance was gone when it was last asked, and another one found neither branch nor row: an unprepared branch died
- * with its instance, and waiting for it would only hold the others' locks (rule R5).
+ * Another instance than the named one found neither branch nor row. If the named one is gone too, the unprepared branch died with
+ * it, and waiting for it would only hold the others' locks (rule R5).
  */
-function foundNothing(branch: BranchProgress, vote: Extract<Vote, { kind: 'busy' }>): boolean {
-  return (
-    branch.listed.kind === 'called' &&
-    branch.namedGone &&
-    vote.found === 'nothing' &&
-    vote.instance !== branch.listed.instance
-  )
+function foundNothing(
+  branch: BranchProgress,
+  vote: Extract<Vote, { kind: 'busy' }>,
+): branch is BranchProgress & { listed: CalledBranch } {
+  return branch.listed.kind === 'called' && vote.found === 'nothing' && vote.instance !== branch.listed.instance
 }
 
 /**
@@ -241,13 +244,12 @@ function ask(
   const instance = branch.namedGone || branch.sent % 2 === 1 ? undefined : named
   branch.resendAtMs = nowMs + Math.min(resendMs * 2 ** branch.sent, maxResendMs)
   branch.sent += 1
-  const position = commit.branches.indexOf(branch)
-  return {
-    kind: 'prepare',
-    participant: listed.participant,
-    instance,
-    operations: commit.sealed?.operations?.[position],
-  }
+  return prepareAt(commit, branch, instance)
+}
+
+function prepareAt(commit: Commit, branch: BranchProgress, instance: InstanceId | undefined): CommitEffect {
+  const operations = commit.sealed?.operations?.[commit.branches.indexOf(branch)]
+  return { kind: 'prepare', participant: branch.listed.participant, instance, operations }
 }
 
 function propose(commit: Commit, outcome: Outcome, reason: Reason | undefined): CommitEffect {

@@ -258,8 +258,13 @@ describe('R5: a branch that died with its instance is given up early, and no oth
     })
   })
 
-  test('not before the named instance was seen to be gone', () => {
-    expect(asked().vote(p, nothing(1))).toEqual([])
+  test('not before the named instance was seen to be gone: it is asked at once, and that changes no pause', () => {
+    const desk = asked()
+    const wakesAtMs = wakeAtMs(desk.commit)
+    expect(desk.vote(p, nothing(1))).toEqual([prepareTo(p, instance(p, 0))])
+    expect(wakeAtMs(desk.commit)).toBe(wakesAtMs)
+    expect(desk.unreachable(p)).toEqual([prepareTo(p, undefined)])
+    expect(proposed(desk.vote(p, nothing(1)))).toMatchObject({ outcome: 'aborted' })
   })
 
   test('not when the named instance itself answers', () => {
