@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { type NatsServer, startNats } from '../nats.ts'
 import { type PostgresServer, startPostgres } from '../postgres.ts'
+import { Guard } from '../process.ts'
 import { Service } from './service.ts'
 
 const root = join(import.meta.dirname, '..', '..')
@@ -39,6 +40,8 @@ export class Shop implements AsyncDisposable {
   readonly orders: Service
   readonly inventory: Service
   readonly checkout: Service
+  /** Removes the folder when this process ends without stopping the shop. */
+  readonly #guard: Guard
 
   private constructor(
     folder: string,
@@ -48,6 +51,7 @@ export class Shop implements AsyncDisposable {
     preload: string | undefined,
   ) {
     this.folder = folder
+    this.#guard = new Guard('KILL', folder)
     this.nats = nats
     this.paymentsDatabase = paymentsDatabase
     this.ordersDatabase = ordersDatabase
@@ -141,6 +145,7 @@ export class Shop implements AsyncDisposable {
     await Promise.all(this.replicas.map((replica) => replica.stop()))
     await Promise.all([this.nats.stop(), this.paymentsDatabase.stop(), this.ordersDatabase.stop()])
     rmSync(this.folder, { recursive: true, force: true })
+    this.#guard.release()
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
