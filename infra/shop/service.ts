@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { createWriteStream } from 'node:fs'
 import { join } from 'node:path'
+import { PassThrough } from 'node:stream'
 import { ended, Guard, lineOf } from '../process.ts'
 
 const root = join(import.meta.dirname, '..', '..')
@@ -61,12 +62,16 @@ export class Service {
     this.#child = child
     this.#guard.watch(child)
     const log = createWriteStream(join(logFolder, `${this.name}.log`), { flags: 'a' })
-    child.stdout.pipe(log, { end: false })
-    child.stderr.pipe(log, { end: false })
+    const output = new PassThrough()
+    for (const stream of [child.stdout, child.stderr]) {
+      stream.pipe(log, { end: false })
+      stream.pipe(output, { end: false })
+    }
+    child.once('close', () => output.end())
     child.once('exit', () => {
       if (this.#child === child) this.#child = undefined
     })
-    const [line] = await lineOf(child.stdout, /^.*"msg":"serving".*$/, this.name)
+    const [line] = await lineOf(output, /^.*"msg":"serving".*$/, this.name)
     const { address } = JSON.parse(line) as { address?: { port: number } }
     if (address !== undefined) this.#port = address.port
   }

@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { pino } from 'pino'
 import { z } from 'zod'
 import { defineInventory } from './inventory.ts'
@@ -7,7 +8,7 @@ const environment = z.object({
   DATA_FOLDER: z.string({ error: 'DATA_FOLDER: expected the folder of the LMDB store of inventory.' }),
   NATS_URL: z.string().default('nats://127.0.0.1:4222'),
   /** JSON file of sku to quantity: stock that is put on the shelf when it is not there yet. */
-  STOCK_FILE: z.string().default(new URL('../stock.json', import.meta.url).pathname),
+  STOCK_FILE: z.string().default(join(import.meta.dirname, '..', 'stock.json')),
   LOG_LEVEL: z.string().default('info'),
 })
 

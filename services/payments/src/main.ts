@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import pg from 'pg'
 import { pino } from 'pino'
 import { z } from 'zod'
@@ -8,7 +9,7 @@ const environment = z.object({
   DATABASE_URL: z.url({ error: 'DATABASE_URL: expected the URL of the PostgreSQL database of payments.' }),
   NATS_URL: z.string().default('nats://127.0.0.1:4222'),
   /** JSON file of account to cents: accounts that are opened when they are not there yet. */
-  ACCOUNTS_FILE: z.string().default(new URL('../accounts.json', import.meta.url).pathname),
+  ACCOUNTS_FILE: z.string().default(join(import.meta.dirname, '..', 'accounts.json')),
   LOG_LEVEL: z.string().default('info'),
 })
 
