@@ -2,7 +2,7 @@ import type { DecisionRecord, TransactionId } from '@verdict/protocol'
 import type { DepartingMessage } from '@verdict/runtime/simulated'
 import { accounts, openingBalance } from './bank.ts'
 import type { System } from './system.ts'
-import { statementsOf } from './told.ts'
+import { clocksOf, statementsOf } from './told.ts'
 
 /** A promise was broken. */
 class InvariantError extends Error {
@@ -17,6 +17,8 @@ export class Invariants {
   readonly #system: System
   /** The first statement about each id: all later ones must be the same. */
   readonly #told = new Map<TransactionId, { readonly outcome: string; readonly digest: string | undefined }>()
+  /** The newest epoch and term that each replica told. */
+  readonly #clocks = new Map<string, number>()
   readonly #effectsSeen = new Map<string, number>()
   readonly #branches = new Map<string, Set<TransactionId>>()
   /** Statements that were checked, by outcome. */
@@ -28,6 +30,7 @@ export class Invariants {
 
   /** Checks what a message says, at the moment when it leaves. */
   departed(message: DepartingMessage): void {
+    this.#epochsNeverGoDown(message)
     for (const { id, outcome, digest, by } of statementsOf(message)) {
       const first = this.#told.get(id)
       if (first === undefined) {
@@ -41,6 +44,16 @@ export class Invariants {
           `${message.from} tells ${outcome} of ${id} (list ${digest}); ${first.outcome} was told before (list ${first.digest})`,
         )
       }
+    }
+  }
+
+  /** No replica tells an epoch, or a term, that is older than one that it told before, in any of its lives. */
+  #epochsNeverGoDown(message: DepartingMessage): void {
+    for (const [what, value] of Object.entries(clocksOf(message))) {
+      const key = `${message.from} ${what}`
+      const before = this.#clocks.get(key) ?? 0
+      if (value < before) throw new InvariantError(`${message.from} tells ${what} ${value}, it told ${before} before`)
+      this.#clocks.set(key, value)
     }
   }
 

@@ -16,6 +16,24 @@ export function statementsOf({ payload, subject }: DepartingMessage): Statement[
   return statements(decodePacket(payload).message)
 }
 
+/** The group's counters that a message tells: they only grow. */
+export function clocksOf({ payload, subject }: DepartingMessage): Readonly<Record<string, number>> {
+  if (subject.includes('.raft.')) return {}
+  const { message } = decodePacket(payload)
+  switch (message.type) {
+    case 'announce':
+      return { term: message.term, epoch: message.epoch, horizon: message.horizon }
+    case 'prepare':
+      return { term: message.term, horizon: message.horizon }
+    case 'welcome':
+      return { epoch: message.epoch, horizon: message.horizon }
+    case 'decided':
+      return { epoch: message.epoch }
+    default:
+      return {}
+  }
+}
+
 function statements(message: Message): Statement[] {
   switch (message.type) {
     case 'decided': {
