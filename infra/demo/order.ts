@@ -25,10 +25,11 @@ export function readOrders(path: string): Order[] {
   } catch (cause) {
     throw new OrderFileError(`Cannot read the order file ${path}: ${String(cause)}`, { cause })
   }
-  const lines = text.split('\n').filter((line) => line.trim() !== '')
-  if (lines.length === 0)
+  const orders = text
+    .split('\n')
+    .flatMap((line, position) => (line.trim() === '' ? [] : [parseOrder(line, `${path}, line ${position + 1}`)]))
+  if (orders.length === 0)
     throw new OrderFileError(`The order file ${path} has no orders: expected one JSON object a line.`)
-  const orders = lines.map((line, position) => parseOrder(line, `${path}, line ${position + 1}`))
   const ids = new Set<string>()
   for (const { orderId } of orders) {
     if (ids.has(orderId))
@@ -42,13 +43,13 @@ function parseOrder(line: string, place: string): Order {
   const shape =
     '{"orderId": text, "customer": text, "sku": text, "quantity": whole number > 0, "cents": whole number > 0}'
   const bad = (found: string): OrderFileError => new OrderFileError(`${place}: ${found}. Expected ${shape}.`)
-  let value: Partial<Record<keyof Order, unknown>>
+  let value: Partial<Record<keyof Order, unknown>> | null
   try {
     value = JSON.parse(line)
   } catch {
     throw bad('this is not JSON')
   }
-  const { orderId, customer, sku, quantity, cents } = value
+  const { orderId, customer, sku, quantity, cents } = value ?? {}
   const isText = (field: unknown): field is string => typeof field === 'string' && field !== ''
   const isCount = (field: unknown): field is number => Number.isSafeInteger(field) && Number(field) > 0
   if (!isText(orderId) || !isText(customer) || !isText(sku)) throw bad('orderId, customer or sku is missing')

@@ -106,6 +106,7 @@ describe('npm run demo', () => {
       lines: [newOrder(), newOrder(), { ...newOrder(), cents: undefined }],
       says: 'line 3: quantity or cents is not a whole number above 0',
     },
+    { what: 'a line that is no order, after an empty one', lines: ['', 'null'], says: 'line 2: orderId' },
     {
       what: 'an order twice',
       lines: [newOrder({ orderId: 'one' }), newOrder({ orderId: 'one' })],
