@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import type { Gate } from './gate.ts'
 import type { Ledger } from './ledger.ts'
 import type { Order } from './order.ts'
 
@@ -12,17 +13,19 @@ interface Reply {
   readonly tryAgain?: 'no' | 'with-this-key' | 'with-a-new-key'
 }
 
-/** Places all orders, `inFlight` at a time, and keeps the ledger. Stops early when `signal` aborts. */
+/** Places all orders, `inFlight` at a time and as the gate lets them pass, and keeps the ledger. Stops early when `signal` aborts. */
 export async function placeOrders(
   orders: readonly Order[],
   inFlight: number,
   checkoutUrl: () => string,
   ledger: Ledger,
   signal: AbortSignal,
+  gate?: Gate,
 ): Promise<void> {
-  const waiting = orders.values()
+  const waiting = orders.entries()
   const customer = async (): Promise<void> => {
-    for (const order of waiting) {
+    for (const [position, order] of waiting) {
+      await gate?.pass(position)
       if (signal.aborted) return
       ledger.inFlight += 1
       await placeOrder(order, checkoutUrl, ledger, signal)

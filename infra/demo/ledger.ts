@@ -18,16 +18,17 @@ export class Ledger {
   inFlight = 0
   /** Orders whose customers were told "in doubt", or nothing, and ask again. */
   inDoubt = 0
-  /** When the last order was decided. */
-  lastDecidedAtMs = performance.now()
+  /** When the last order was committed: one that is refused need not reach the coordinators. */
+  lastCommittedAtMs = performance.now()
   readonly refusals = new Map<string, number>()
 
   record(entry: LedgerEntry, latencyMs: number): void {
     this.entries.push(entry)
     this.latenciesMs.push(latencyMs)
-    this.lastDecidedAtMs = performance.now()
-    if (entry.outcome === 'committed') this.committed += 1
-    else {
+    if (entry.outcome === 'committed') {
+      this.committed += 1
+      this.lastCommittedAtMs = performance.now()
+    } else {
       this.refused += 1
       const code = entry.code ?? 'unknown'
       this.refusals.set(code, (this.refusals.get(code) ?? 0) + 1)

@@ -5,7 +5,8 @@ import { parseArgs } from 'node:util'
 import { Shop } from '../shop/shop.ts'
 import { auditArguments } from './audit-arguments.ts'
 import { placeOrders } from './customers.ts'
-import { type Disaster, killLeader, killOrders, killPaymentsInstance } from './disasters.ts'
+import { killLeader, killOrders, killPaymentsInstance } from './disasters.ts'
+import { Gate } from './gate.ts'
 import { Ledger } from './ledger.ts'
 import { type Order, OrderFileError, readOrders } from './order.ts'
 import { Screen } from './screen.ts'
@@ -86,8 +87,10 @@ async function runShop(shop: Shop, orders: readonly Order[], keep: boolean): Pro
   )
   screen.follow(ledger, orders.length)
   const startedAtMs = performance.now()
-  const placing = placeOrders(orders, inFlight, () => shop.checkoutUrl, ledger, interrupted.signal)
-  await Promise.all([placing, strikeAll(shop, ledger, orders.length)])
+  const gate = new Gate()
+  interrupted.signal.addEventListener('abort', () => gate.open(orders.length))
+  const placing = placeOrders(orders, inFlight, () => shop.checkoutUrl, ledger, interrupted.signal, gate)
+  await Promise.all([placing, strikeAll(shop, ledger, gate, orders.length)])
   const seconds = (performance.now() - startedAtMs) / 1000
   screen.stopFollowing()
   if (interrupted.signal.aborted) return 130
@@ -97,18 +100,28 @@ async function runShop(shop: Shop, orders: readonly Order[], keep: boolean): Pro
   return code
 }
 
-async function strikeAll(shop: Shop, ledger: Ledger, total: number): Promise<void> {
-  for (const { at, what, strike } of disasters) {
-    while (ledger.entries.length < total * at) {
+/** Lets the orders pass up to where a disaster strikes, and goes on from there while it does. */
+async function strikeAll(shop: Shop, ledger: Ledger, gate: Gate, total: number): Promise<void> {
+  const places = disasters.map(({ at }) => Math.floor(total * at))
+  for (const [turn, { what, strike }] of disasters.entries()) {
+    const place = places[turn] ?? total
+    gate.open(place)
+    while (ledger.entries.length < place) {
       if (interrupted.signal.aborted) return
       await new Promise((resolve) => setTimeout(resolve, 10))
     }
+    gate.open(places[turn + 1] ?? total)
     screen.title(what)
-    const happened: Disaster = await strike(shop, ledger)
+    const happened = await strike({ shop, ledger, signal: interrupted.signal })
+    if (happened === undefined) {
+      screen.say('nothing was killed: all orders were over before (it takes some hundreds of them)')
+      continue
+    }
     screen.say(`kill -9: ${happened.killed}`)
     screen.good(happened.found)
-    screen.say(`longest pause without a decision: ${Math.round(happened.pauseMs)} ms`)
+    screen.say(`longest pause without a commit: ${Math.round(happened.pauseMs)} ms`)
   }
+  gate.open(total)
 }
 
 function report(ledger: Ledger, seconds: number): void {

@@ -16,22 +16,13 @@ const environment = z.object({
 const settings = environment.parse(process.env)
 const log = pino({ name: 'checkout', level: settings.LOG_LEVEL })
 
-const verdict = await connect({ servers: settings.NATS_URL, owner: 'checkout', group: settings.GROUP })
+await using verdict = await connect({ servers: settings.NATS_URL, owner: 'checkout', group: settings.GROUP })
 const server = serveHttp(verdict)
 server.listen(settings.HTTP_PORT, settings.HTTP_HOST)
 await once(server, 'listening')
 log.info({ address: server.address() }, 'serving')
 
-for (const signal of ['SIGTERM', 'SIGINT'] as const) {
-  process.once(signal, () => {
-    log.info({ signal }, 'draining')
-    server.close()
-    verdict.close().then(
-      () => process.exit(0),
-      (error: unknown) => {
-        log.error({ error }, 'could not close')
-        process.exit(1)
-      },
-    )
-  })
-}
+await Promise.race([once(process, 'SIGTERM'), once(process, 'SIGINT')])
+log.info('draining')
+server.close()
+await once(server, 'close') // requests under way are answered first

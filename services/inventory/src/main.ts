@@ -1,3 +1,4 @@
+import { once } from 'node:events'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { pino } from 'pino'
@@ -16,18 +17,9 @@ const settings = environment.parse(process.env)
 const log = pino({ name: 'inventory', level: settings.LOG_LEVEL })
 
 const items = z.record(z.string(), z.number().int()).parse(JSON.parse(await readFile(settings.STOCK_FILE, 'utf8')))
-const serving = await defineInventory(settings.DATA_FOLDER, items).serve({ servers: settings.NATS_URL })
+await using serving = await defineInventory(settings.DATA_FOLDER, items).serve({ servers: settings.NATS_URL })
 log.info({ instance: serving.instance }, 'serving')
 
-for (const signal of ['SIGTERM', 'SIGINT'] as const) {
-  process.once(signal, () => {
-    log.info({ signal }, 'draining')
-    serving.stop().then(
-      () => process.exit(0),
-      (error: unknown) => {
-        log.error({ error }, 'could not drain')
-        process.exit(1)
-      },
-    )
-  })
-}
+await Promise.race([once(process, 'SIGTERM'), once(process, 'SIGINT')])
+// Leaving the program lets open branches end, takes nothing new, and then closes the connections.
+log.info('draining')

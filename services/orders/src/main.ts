@@ -1,3 +1,4 @@
+import { once } from 'node:events'
 import pg from 'pg'
 import { pino } from 'pino'
 import { z } from 'zod'
@@ -13,21 +14,12 @@ const settings = environment.parse(process.env)
 const log = pino({ name: 'orders', level: settings.LOG_LEVEL })
 
 await makeTables()
-const serving = await defineOrders(settings.DATABASE_URL).serve({ servers: settings.NATS_URL })
+await using serving = await defineOrders(settings.DATABASE_URL).serve({ servers: settings.NATS_URL })
 log.info({ instance: serving.instance }, 'serving')
 
-for (const signal of ['SIGTERM', 'SIGINT'] as const) {
-  process.once(signal, () => {
-    log.info({ signal }, 'draining')
-    serving.stop().then(
-      () => process.exit(0),
-      (error: unknown) => {
-        log.error({ error }, 'could not drain')
-        process.exit(1)
-      },
-    )
-  })
-}
+await Promise.race([once(process, 'SIGTERM'), once(process, 'SIGINT')])
+// Leaving the program lets open branches end, takes nothing new, and then closes the connections.
+log.info('draining')
 
 async function makeTables(): Promise<void> {
   const client = new pg.Client(settings.DATABASE_URL)

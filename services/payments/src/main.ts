@@ -1,3 +1,4 @@
+import { once } from 'node:events'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import pg from 'pg'
@@ -17,21 +18,12 @@ const settings = environment.parse(process.env)
 const log = pino({ name: 'payments', level: settings.LOG_LEVEL })
 
 await openAccounts()
-const serving = await definePayments(settings.DATABASE_URL).serve({ servers: settings.NATS_URL })
+await using serving = await definePayments(settings.DATABASE_URL).serve({ servers: settings.NATS_URL })
 log.info({ instance: serving.instance }, 'serving')
 
-for (const signal of ['SIGTERM', 'SIGINT'] as const) {
-  process.once(signal, () => {
-    log.info({ signal }, 'draining')
-    serving.stop().then(
-      () => process.exit(0),
-      (error: unknown) => {
-        log.error({ error }, 'could not drain')
-        process.exit(1)
-      },
-    )
-  })
-}
+await Promise.race([once(process, 'SIGTERM'), once(process, 'SIGINT')])
+// Leaving the program lets open branches end, takes nothing new, and then closes the connections.
+log.info('draining')
 
 async function openAccounts(): Promise<void> {
   const accounts = z
