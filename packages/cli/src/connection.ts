@@ -18,13 +18,7 @@ export async function withAsker<T>(options: ConnectionOptions, use: (asker: Aske
   const owner = ownerName(options.owner)
   await using bus = await connectNats({ servers: options.servers.split(','), name: 'verdict' }).catch(
     (cause: unknown) => {
-      throw new CommandError(
-        'unavailable',
-        `No NATS server can be reached at ${options.servers}: ${reasonOf(cause)}.`,
-        {
-          cause,
-        },
-      )
+      throw new CommandError('unavailable', cause instanceof Error ? cause.message : String(cause), { cause })
     },
   )
   const asker = new Asker({ bus, clock: systemClock, random: systemRandom }, of, owner)
@@ -33,8 +27,4 @@ export async function withAsker<T>(options: ConnectionOptions, use: (asker: Aske
   } finally {
     asker.close()
   }
-}
-
-function reasonOf(cause: unknown): string {
-  return cause instanceof Error ? cause.message : String(cause)
 }

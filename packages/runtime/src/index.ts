@@ -2,7 +2,7 @@ export type { Bus, BusMessage, PublishOptions, SubscribeOptions, Subscription } 
 export { PayloadTooLargeError } from './bus.ts'
 export type { Clock, Timer } from './clock.ts'
 export type { NatsBus, NatsCounters, NatsOptions, NatsStatus } from './nats-bus.ts'
-export { connectNats } from './nats-bus.ts'
+export { connectNats, NatsConnectionError } from './nats-bus.ts'
 export { OwnedElsewhereError, Ownership } from './ownership.ts'
 export type { Random } from './random.ts'
 export { systemClock, systemRandom } from './system.ts'

@@ -72,13 +72,27 @@ export interface NatsBus extends Bus {
   readonly counters: Readonly<NatsCounters>
 }
 
+/** No server of NATS answered at first, or the one that did refuses us. */
+export class NatsConnectionError extends Error {
+  override readonly name = 'NatsConnectionError'
+  readonly code = 'no-nats'
+
+  constructor(servers: NatsOptions['servers'], cause: unknown) {
+    const reason = cause instanceof Error ? cause.message : String(cause)
+    super(
+      `No connection to NATS at ${String(servers)}: ${reason}. Check the address, and that a server runs there and admits us.`,
+      { cause },
+    )
+  }
+}
+
 /**
  * Connects to NATS, and reconnects for ever once that succeeded.
- * @throws Error when no server answers, unless `waitOnFirstConnect`, or when the server refuses
+ * @throws NatsConnectionError when no server answers, unless `waitOnFirstConnect`, or when the server refuses
  */
 export async function connectNats(options: NatsOptions): Promise<NatsBus> {
   const { servers, name, credentials, tls, waitOnFirstConnect = false, onStatus } = options
-  const connection = await connect({
+  const connecting = connect({
     ...credentials,
     ...(tls && { tls }),
     servers: typeof servers === 'string' ? servers : [...servers],
@@ -90,6 +104,9 @@ export async function connectNats(options: NatsOptions): Promise<NatsBus> {
     reconnectJitter: reconnectJitterMs,
     pingInterval: pingIntervalMs,
     noAsyncTraces: true,
+  })
+  const connection = await connecting.catch((cause: unknown) => {
+    throw new NatsConnectionError(servers, cause)
   })
   return new ConnectedBus(connection, onStatus ?? (() => {}))
 }

@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { createServer } from 'node:net'
 import { promisify } from 'node:util'
 import { connect, headers, type NatsConnection } from '@nats-io/transport-node'
-import { connectNats, type NatsBus, type NatsStatus } from '@verdict/runtime'
+import { connectNats, type NatsBus, NatsConnectionError, type NatsStatus } from '@verdict/runtime'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { type NatsServer, startNats } from '../../../infra/nats.ts'
 import { bytes, describeBus, text } from './bus-contract.ts'
@@ -257,7 +257,8 @@ describe.skipIf(process.env['NATS_URL'])('when the server goes away', () => {
 
   test('connecting fails, unless it was asked to wait', async () => {
     await server.kill()
-    await expect(connectNats({ servers: server.url, name: 'alice' })).rejects.toThrow()
+    await expect(connectNats({ servers: server.url, name: 'alice' })).rejects.toThrow(NatsConnectionError)
+    await expect(connectNats({ servers: server.url, name: 'alice' })).rejects.toThrow(server.url)
     const waiting = connectNats({ servers: server.url, name: 'alice', waitOnFirstConnect: true })
     await server.restart()
     opened.push(await waiting)
