@@ -61,7 +61,7 @@ export function readConfiguration(environment: Readonly<Record<string, string | 
       environment[name] === undefined ? [] : [[key, environment[name]]],
     ),
   )
-  const parsed = schema.safeParse({ ...given, ...overrides })
+  const parsed = schema.safeParse({ ...given, ...overrides }, { error: sayMissing })
   if (parsed.success) return parsed.data
   const problems = parsed.error.issues.map(({ path, message }) => `  ${origin(path[0], overrides, file)}: ${message}`)
   throw new ConfigurationError(`The configuration cannot be used:\n${problems.join('\n')}`)
@@ -86,6 +86,10 @@ function readFile(path: string): object {
   }
   if (typeof value !== 'object' || value === null || Array.isArray(value)) throw refuse('It holds another value.')
   return value
+}
+
+function sayMissing({ code, input }: { readonly code: string; readonly input?: unknown }): string | undefined {
+  return code === 'invalid_type' && input === undefined ? 'not set, and it has no default' : undefined
 }
 
 function origin(key: PropertyKey | undefined, overrides: object, file: string | undefined): string {

@@ -23,7 +23,8 @@ try {
 async function run(settings: Configuration): Promise<void> {
   const log = pino({ name: 'coordinator', level: settings.logLevel, base: { replica: settings.replica } })
   const manifest = parseManifest(readManifest(settings.groupFile))
-  const replica = settings.replica as ReplicaId
+  const replica = manifest.replicas.find((name) => name === settings.replica)
+  if (replica === undefined) throw foreignReplica(settings, manifest.replicas)
   const store = await openLmdbStore({
     path: settings.dataFolder,
     group: groupIdOf(manifest),
@@ -102,6 +103,12 @@ function readManifest(file: string): string {
       { cause },
     )
   }
+}
+
+function foreignReplica({ replica, groupFile }: Configuration, replicas: readonly ReplicaId[]): ConfigurationError {
+  return new ConfigurationError(
+    `The group of ${groupFile} has no replica ${replica}. Let VERDICT_REPLICA name one of ${replicas.join(', ')}.`,
+  )
 }
 
 function ownVersion(): string {

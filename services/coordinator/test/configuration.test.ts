@@ -51,7 +51,7 @@ describe('the configuration', () => {
   })
 
   test('names every setting that is missing', () => {
-    expect(fault({ VERDICT_REPLICA: 'n1' })).toMatch(/VERDICT_GROUP_FILE: .*\n.*VERDICT_DATA_FOLDER: /)
+    expect(fault({ VERDICT_REPLICA: 'n1' })).toMatch(/VERDICT_GROUP_FILE: not set.*\n.*VERDICT_DATA_FOLDER: not set/)
   })
 
   test.each([

@@ -67,6 +67,12 @@ describe('a replica does not start', () => {
     expect({ code, err }).toEqual({ code: 1, err: expect.stringMatching(oneLine) })
   })
 
+  test('as one that its group does not have', async () => {
+    const { code, err } = await runReplica(environmentOf('n4'))
+    expect({ code, err }).toEqual({ code: 2, err: expect.stringMatching(oneLine) })
+    expect(err).toContain('VERDICT_REPLICA name one of n1, n2, n3')
+  })
+
   test('under a configuration that cannot be used', async () => {
     const { code, err } = await runReplica({ ...environmentOf('n1'), VERDICT_HTTP_PORT: 'http' })
     expect(code).toBe(2)
