@@ -41,7 +41,7 @@ export function uninitialised({ group, replica }: StoreIdentity, place: string):
   return new StoreError(
     'uninitialised',
     `${place} holds no store; expected the one of replica ${replica} of group ${group}. Point to the right place, or ` +
-      'initialise the group if it is new. A replica that lost its disk must come back under another id.',
+      'make the group if it is new. A replica that lost its store stays out: it could vote twice under its id.',
   )
 }
 
@@ -75,8 +75,8 @@ export function decodeStoredState(bytes: Uint8Array, place: string): StoredState
 export function damaged(place: string, what: string, cause?: unknown): StoreError {
   return new StoreError(
     'damaged',
-    `${place} is damaged: ${what} cannot be read as it was written. The disk is not to be trusted: let the replica rejoin ` +
-      'with an empty store under a new id.',
+    `${place} is damaged: ${what} cannot be read as it was written. The disk is not to be trusted: leave this ` +
+      'replica out, the group goes on while a majority is up.',
     { cause },
   )
 }

@@ -27,7 +27,7 @@ export interface StoreBatch extends StoredState {
 /**
  * What a replica keeps on disk: log, term and vote, and the state machine's space. A store is opened by one replica at a time,
  * and only if it was initialised for this replica of this group before: a replica that lost its disk has lost its promises with
- * it, and must come back under another id.
+ * it, and must not come back under its id.
  */
 export interface LogStore {
   /** What the disk holds. */
