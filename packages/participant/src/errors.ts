@@ -1,5 +1,5 @@
 /** Every error code of this package besides those of the protocol and of resources. None is mended by trying again. */
-export type ParticipantErrorCode = 'bad-definition' | 'already-serving' | 'broken-invariant'
+export type ParticipantErrorCode = 'bad-definition' | 'already-serving'
 
 /** A participant that cannot be served as it was written or used. The message says what to change. */
 export class ParticipantError extends Error {
