@@ -78,6 +78,9 @@ test('what is seen is told only once the synchronous standby has it', async () =
   // From now on every commit waits for a standby that is not there.
   await place.sql("alter system set synchronous_standby_names = 'nobody'")
   await place.sql('select pg_reload_conf()')
+  // A session that begins with the setting shows that all sessions before it were told to read it again.
+  const setting = 'select 1 from pg_settings where name = $$synchronous_standby_names$$ and setting = $$nobody$$'
+  await until(async () => (await place.sql(setting)).length === 1, 'the server has read its settings again')
   const waiters = "from pg_stat_activity where wait_event = 'SyncRep'"
   const lastNote = makeNote()
   const answers = [resource.look(notes[0].id), resource.look(notes[1].id), branch.prepare(lastNote)] as const
