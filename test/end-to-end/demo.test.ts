@@ -12,6 +12,7 @@ import { until } from './until.ts'
 const root = join(import.meta.dirname, '..', '..')
 const folder = mkdtempSync(join(tmpdir(), 'verdict-orders-'))
 const placed = 138
+const plenty = 1_988 // some seconds of load for each disaster, so that a service killed in a bad moment is killed again
 const refused = 12
 const many = 500 // not placed before the interrupt comes
 
@@ -70,7 +71,7 @@ describe('npm run demo', () => {
   test('survives three disasters, and its audit finds the books in balance', async () => {
     const poor = Array.from({ length: refused / 2 }, () => newOrder({ customer: penniless }))
     const late = Array.from({ length: refused / 2 }, () => newOrder({ sku: soldOut }))
-    const demo = new Demo('--orders', orderFile('orders.jsonl', [...poor, ...late, ...newOrders(placed)]))
+    const demo = new Demo('--orders', orderFile('orders.jsonl', [...poor, ...late, ...newOrders(plenty)]))
     const code = await demo.exitCode()
     expect(demo.text).toMatch(/kill -9: coordinator-\w+ \(pid \d+\), leader of term (\d+)/)
     expect(demo.text).toMatch(/kill -9: payments-1 \(pid \d+\) with [1-9]\d* branches prepared/)
