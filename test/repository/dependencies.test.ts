@@ -12,6 +12,7 @@ const mayKnow: Readonly<Record<string, readonly string[]>> = {
   client: ['protocol', 'runtime'],
   postgres: ['participant', 'protocol'],
   lmdb: ['participant', 'protocol', 'runtime'],
+  telemetry: [],
   testing: ['client', 'coordinator', 'lmdb', 'participant', 'postgres', 'protocol', 'raft', 'runtime'],
   cli: ['client', 'coordinator', 'protocol', 'raft', 'runtime'],
 }

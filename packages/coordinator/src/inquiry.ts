@@ -29,7 +29,10 @@ export function answerHolder(
   if (record === undefined) return parseId(id).epoch <= horizon ? { id, digest, answer: 'expired' } : 'unknown'
   if (record.digest !== digest) return { id, digest, answer: 'discard' }
   const branch = record.branches.find(({ participant }) => participant === asker)
-  const named = branch?.token === undefined ? {} : { token: branch.token }
+  const named = {
+    ...(branch?.token === undefined ? {} : { token: branch.token }),
+    ...(record.trace === undefined ? {} : { trace: record.trace }),
+  }
   if (record.outcome === 'aborted') return { id, digest, answer: 'aborted', ...named }
   return branch?.vote === 'prepared' ? { id, digest, answer: 'committed', ...named } : { id, digest, answer: 'discard' }
 }

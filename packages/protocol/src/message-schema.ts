@@ -227,6 +227,7 @@ const inquiryAnswer = objectOf<InquiryAnswer>()({
       digest,
       token: z.exactOptional(token),
       answer: z.enum(['committed', 'aborted', 'expired', 'discard', 'pending']),
+      trace: z.exactOptional(trace),
     }),
     1,
     maxIdsPerMessage,

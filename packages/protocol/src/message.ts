@@ -264,6 +264,8 @@ export interface InquiryAnswer {
     /** The opening whose vote was counted, for an outcome. */
     readonly token?: Token
     readonly answer: Outcome | 'expired' | 'discard' | 'pending'
+    /** The transaction's, as its record has it: a resource may not be able to show that of a branch it holds. */
+    readonly trace?: TraceContext
   }[]
   readonly horizon: Epoch
 }

@@ -1,0 +1,16 @@
+export { BoundedLabel, maxLabelValues } from './bounded-label.ts'
+export type { MetricDefinition } from './names.ts'
+export {
+  conventions,
+  coordinatorService,
+  durationBounds,
+  labels,
+  methodName,
+  methods,
+  metrics,
+  otherLabel,
+  rpcSystem,
+  spanAttributes,
+  spanNames,
+} from './names.ts'
+export { contextOf, linksTo, traceField } from './trace-context.ts'

@@ -1,0 +1,51 @@
+import {
+  type Context,
+  createTraceState,
+  isSpanContextValid,
+  type Link,
+  type SpanContext,
+  trace,
+} from '@opentelemetry/api'
+import { readTraceContext, type TraceContext } from '../trace.ts'
+
+/** W3C trace context, level 1: the only version that is written, and whose form later versions keep. */
+const version = '00'
+
+/**
+ * The setter: the span of a context as a message field; nothing when there is none. It is W3C trace context whatever propagators are
+ * set up, since it is also kept in records, which outlive a set-up.
+ */
+export function traceField(of: Context): { readonly trace?: TraceContext } {
+  const span = trace.getSpanContext(of)
+  if (span === undefined || !isSpanContextValid(span)) return {}
+  const { traceId, spanId, traceFlags, traceState } = span
+  const traceparent = `${version}-${traceId}-${spanId}-${traceFlags.toString(16).padStart(2, '0')}`
+  const found = readTraceContext({ traceparent, tracestate: traceState?.serialize() ?? '' })
+  return found === undefined ? {} : { trace: found }
+}
+
+/** The getter: a context with the span that a message or record names as its remote parent; `onto` when it names none. */
+export function contextOf(found: TraceContext | undefined, onto: Context): Context {
+  const span = found === undefined ? undefined : spanContextOf(found)
+  return span === undefined ? onto : trace.setSpanContext(onto, span)
+}
+
+/** Links to the spans that these name, for work that no caller waits for. */
+export function linksTo(found: Iterable<TraceContext | undefined>): Link[] {
+  return [...found].flatMap((one) => {
+    const context = one === undefined ? undefined : spanContextOf(one)
+    return context === undefined ? [] : [{ context }]
+  })
+}
+
+function spanContextOf({ traceparent, tracestate }: TraceContext): SpanContext | undefined {
+  const [, traceId = '', spanId = '', flags = ''] = traceparent.split('-')
+  const span: SpanContext = {
+    traceId,
+    spanId,
+    traceFlags: Number.parseInt(flags, 16),
+    isRemote: true,
+    ...(tracestate === undefined ? {} : { traceState: createTraceState(tracestate) }),
+  }
+  return isSpanContextValid(span) ? span : undefined
+}
