@@ -251,7 +251,7 @@ export const message: z.ZodType<Message> = z.discriminatedUnion('type', [
   commit,
   abort,
   decided,
-  objectOf<Look>()({ type: z.literal('look'), ids: listOf(id, 1, maxIdsPerMessage) }),
+  objectOf<Look>()({ type: z.literal('look'), ids: listOf(id, 1, maxIdsPerMessage), trace: z.exactOptional(trace) }),
   objectOf<Looked>()({ type: z.literal('looked'), found: listOf(found, 1, maxIdsPerMessage) }),
   objectOf<Status>()({ type: z.literal('status') }),
   statusReport,

@@ -127,6 +127,7 @@ export interface Decided {
 export interface Look {
   readonly type: 'look'
   readonly ids: readonly TransactionId[]
+  readonly trace?: TraceContext
 }
 
 export interface Looked {

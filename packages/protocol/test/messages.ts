@@ -157,7 +157,7 @@ export const messages: { readonly [T in Message['type']]: fc.Arbitrary<object> }
   ),
   abort: fc.tuple(sealed, reasons).map(([all, reason]) => ({ type: 'abort', ...all, reason })),
   decided: fc.record({ type: of('decided'), id: ids, digest: digests, epoch: epochs, answer: answers }),
-  look: fc.record({ type: of('look'), ids: fc.array(ids, { minLength: 1, maxLength: 3 }) }),
+  look: some({ type: of('look'), ids: fc.array(ids, { minLength: 1, maxLength: 3 }), trace: traces }, 'trace'),
   looked: fc.record({ type: of('looked'), found: fc.array(found, { minLength: 1, maxLength: 3 }) }),
   status: fc.record({ type: of('status') }),
   statusReport: some(
@@ -242,8 +242,15 @@ export const messages: { readonly [T in Message['type']]: fc.Arbitrary<object> }
     type: of('inquiryAnswer'),
     answers: fc.array(
       some(
-        { id: ids, digest: digests, token: tokens(), answer: fc.constantFrom('committed', 'discard', 'pending') },
+        {
+          id: ids,
+          digest: digests,
+          token: tokens(),
+          answer: fc.constantFrom('committed', 'discard', 'pending'),
+          trace: traces,
+        },
         'token',
+        'trace',
       ),
       { minLength: 1, maxLength: 3 },
     ),
