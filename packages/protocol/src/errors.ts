@@ -26,11 +26,14 @@ export class ProtocolError extends Error {
   override readonly name = 'ProtocolError'
   readonly code: ProtocolErrorCode
   readonly retryable: boolean
+  /** The name of the bound that was met, if it was one. */
+  readonly limit: string | undefined
 
-  constructor(code: ProtocolErrorCode, message: string, options?: ErrorOptions) {
+  constructor(code: ProtocolErrorCode, message: string, options?: ErrorOptions & { readonly limit?: string }) {
     super(message, options)
     this.code = code
     this.retryable = protocolErrors[code].retryable
+    this.limit = options?.limit
   }
 }
 

@@ -24,6 +24,7 @@ export function encodePayload(value: unknown, what: string): Payload {
     throw new ProtocolError(
       'payload-too-large',
       `${what} takes ${bytes.length} bytes, at most ${maxPayloadBytes} travel. Keep large data in a store of its own and pass its key.`,
+      { limit: 'maxPayloadBytes' },
     )
   }
   return new Uint8Array(bytes) as Payload

@@ -1,4 +1,5 @@
 export { BoundedLabel, maxLabelValues } from './bounded-label.ts'
+export { codeLabel } from './code-label.ts'
 export type { MetricDefinition } from './names.ts'
 export {
   conventions,
@@ -11,6 +12,7 @@ export {
   otherLabel,
   rpcSystem,
   spanAttributes,
+  spanEvents,
   spanNames,
 } from './names.ts'
 export { contextOf, linksTo, traceField } from './trace-context.ts'

@@ -67,6 +67,12 @@ export const spanNames = {
   flush: 'flush',
 } as const
 
+/** Moments within a span. */
+export const spanEvents = {
+  /** The message went out once more, with its `verdict.attempt`. */
+  resent: 'resent',
+} as const
+
 /** The service in the methods that a group answers. */
 export const coordinatorService = 'coordinator'
 
@@ -108,7 +114,7 @@ function amount(name: string, unit: string, description: string): MetricDefiniti
 
 export const metrics = {
   clientTransaction: duration('verdict.client.transaction.duration', 'Transactions, from begin to outcome.'),
-  clientCall: duration('rpc.client.call.duration', 'Calls of operations, as the caller sees them.'),
+  clientCall: duration('rpc.client.call.duration', 'Calls of operations and of the group, as the caller sees them.'),
   clientWaiting: amount('verdict.client.requests.waiting', '{request}', 'Requests that wait for an answer.'),
 
   coordinatorCommit: duration('verdict.coordinator.commit.duration', 'From the request to commit to the decision.'),
