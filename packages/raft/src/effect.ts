@@ -1,9 +1,16 @@
 import type { Entry, LogIndex, Message, ReplicaId, Term } from './message.ts'
 import type { RaftEvent } from './notice.ts'
+import type { RaftSettings } from './settings.ts'
 import type { HardState } from './state.ts'
 
+/** The setting whose bound was met. */
+export type OverloadLimit = keyof Pick<
+  RaftSettings,
+  'maxUncommittedEntries' | 'maxUncommittedBytes' | 'maxReadsWaiting'
+>
+
 /** Why a proposal or a read was not taken. */
-export type Refusal = 'notLeader' | 'overloaded'
+export type Refusal = 'notLeader' | OverloadLimit
 
 /**
  * What the core wants done, in this order. What must not be said before a flush does not appear before the event

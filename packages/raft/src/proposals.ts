@@ -19,6 +19,11 @@ export class Proposals<Result> {
     return { proposal: this.last, result: promise }
   }
 
+  /** How many wait. */
+  get size(): number {
+    return this.untaken.size + this.taken.size
+  }
+
   take(proposal: number, index: LogIndex): void {
     const waiter = this.untaken.get(proposal)
     if (waiter === undefined) return
@@ -61,7 +66,7 @@ export class Proposals<Result> {
   }
 
   private tellIdle(): void {
-    if (this.whenIdle.length === 0 || this.untaken.size > 0 || this.taken.size > 0) return
+    if (this.whenIdle.length === 0 || this.size > 0) return
     for (const resolve of this.whenIdle) resolve()
     this.whenIdle = []
   }

@@ -10,7 +10,7 @@ export function ask(state: RaftState, event: Event & { readonly kind: 'asked' },
   const { read } = event
   if (role.kind !== 'leader') effects.push({ kind: 'readRefused', read, why: 'notLeader' })
   else if (role.reads.length >= state.settings.maxReadsWaiting) {
-    effects.push({ kind: 'readRefused', read, why: 'overloaded' })
+    effects.push({ kind: 'readRefused', read, why: 'maxReadsWaiting' })
   } else role.reads.push({ read, asked: undefined })
 }
 

@@ -1,3 +1,4 @@
+import { context, ROOT_CONTEXT } from '@opentelemetry/api'
 import type { BusMessage, Subscription, Timer, World } from '@verdict/runtime'
 import { decodeMessage, encodeMessage, maxHeaderBytes } from './codec.ts'
 import { step } from './core.ts'
@@ -14,6 +15,7 @@ import { entryOverheadBytes, lastIndexOf, plus } from './log.ts'
 import type { Entry, LogIndex, Message, ReplicaId, Term } from './message.ts'
 import type { RaftEvent } from './notice.ts'
 import { Proposals } from './proposals.ts'
+import { ReplicaTelemetry } from './replica-telemetry.ts'
 import { defaultSettings, type RaftSettings } from './settings.ts'
 import { OverlaySpace } from './space.ts'
 import { createState, leaderOf, peersOf, type RaftState } from './state.ts'
@@ -88,6 +90,7 @@ export class RunningReplica<Result> implements Replica<Result> {
   private readonly senders: ReadonlyMap<string, ReplicaId>
   private readonly proposals = new Proposals<Result>()
   private readonly reads = new Map<number, { resolve: () => void; reject: (error: Error) => void }>()
+  private readonly telemetry: ReplicaTelemetry
   private readonly subscription: Subscription
   private inbox: Event[] = []
   private turnDue = false
@@ -118,6 +121,10 @@ export class RunningReplica<Result> implements Replica<Result> {
     })
     this.appliedIndex = appliedIndex
     this.space = new OverlaySpace(store)
+    this.telemetry = new ReplicaTelemetry(this.state, world.clock, {
+      leads: () => this.state.role.kind === 'leader' && this.state.role.ready,
+      proposalsWaiting: () => this.proposals.size,
+    })
     this.senders = new Map(peersOf(this.state).map((peer) => [subject(peer, id), peer]))
     this.subscription = world.bus.subscribe(subject('*' as ReplicaId, id), (message) => this.receive(message))
     this.lastTickMs = world.clock.nowMs()
@@ -129,6 +136,7 @@ export class RunningReplica<Result> implements Replica<Result> {
     if (command.length > maxBytes) return Promise.reject(new CommandTooLargeError(command.length, maxBytes))
     if (this.isClosed()) return Promise.reject(new NotLeaderError(undefined))
     const { proposal, result } = this.proposals.add()
+    this.telemetry.proposed(proposal)
     this.happen({ kind: 'proposed', proposal, command })
     return result
   }
@@ -183,7 +191,8 @@ export class RunningReplica<Result> implements Replica<Result> {
     this.inbox.push(event)
     if (this.turnDue) return
     this.turnDue = true
-    queueMicrotask(() => this.turn())
+    // A turn is many proposers' and callers': it belongs to no trace.
+    context.with(ROOT_CONTEXT, () => queueMicrotask(() => this.turn()))
   }
 
   private turn(): void {
@@ -199,6 +208,7 @@ export class RunningReplica<Result> implements Replica<Result> {
   }
 
   private perform(effect: Effect): void {
+    this.telemetry.performing(effect)
     switch (effect.kind) {
       case 'send':
         this.send(effect.to, effect.message)
@@ -249,14 +259,13 @@ export class RunningReplica<Result> implements Replica<Result> {
   }
 
   private persist({ write, hardState, entries }: Effect & { readonly kind: 'persist' }): void {
-    const { store, world } = this.options
-    const startMs = world.clock.nowMs()
+    const { store } = this.options
     const batch = { hardState, entries, appliedIndex: this.appliedIndex, changes: this.space.take() }
     store.write(batch).then(
       () => {
         if (this.failed) return
         this.space.landed()
-        this.tell({ kind: 'appended', entries: entries.length, flushMs: world.clock.nowMs() - startMs })
+        this.tell({ kind: 'appended', entries: entries.length, flushMs: this.telemetry.flushed() })
         this.happen({ kind: 'persisted', write })
       },
       (error: unknown) => this.fail(error),
@@ -307,7 +316,7 @@ export class RunningReplica<Result> implements Replica<Result> {
   }
 
   private refusal(why: Refusal, what: string): Error {
-    return why === 'overloaded' ? new OverloadedError(what) : new NotLeaderError(leaderOf(this.state))
+    return why === 'notLeader' ? new NotLeaderError(leaderOf(this.state)) : new OverloadedError(what)
   }
 
   private tell(event: RaftEvent): void {
@@ -331,6 +340,7 @@ export class RunningReplica<Result> implements Replica<Result> {
     this.failed = true
     this.subscription.unsubscribe()
     this.timer.cancel()
+    this.telemetry.closed(cause)
     this.proposals.giveUpTaken(new ProposalUncertainError(cause === undefined ? {} : { cause }))
     this.proposals.giveUpUntaken(new NotLeaderError(undefined))
     for (const { reject } of this.reads.values()) reject(new NotLeaderError(undefined))

@@ -15,9 +15,12 @@ export function propose(state: RaftState, event: Event & { readonly kind: 'propo
     effects.push({ kind: 'proposalRefused', proposal, why: 'notLeader' })
     return
   }
-  const waiting = lastIndexOf(log) - state.commitIndex
-  if (waiting >= settings.maxUncommittedEntries || role.uncommittedBytes >= settings.maxUncommittedBytes) {
-    effects.push({ kind: 'proposalRefused', proposal, why: 'overloaded' })
+  if (lastIndexOf(log) - state.commitIndex >= settings.maxUncommittedEntries) {
+    effects.push({ kind: 'proposalRefused', proposal, why: 'maxUncommittedEntries' })
+    return
+  }
+  if (role.uncommittedBytes >= settings.maxUncommittedBytes) {
+    effects.push({ kind: 'proposalRefused', proposal, why: 'maxUncommittedBytes' })
     return
   }
   const entry: Entry = { term: role.term, index: plus(lastIndexOf(log), 1), kind: 'command', command }

@@ -1,0 +1,92 @@
+import type { Clock } from '@verdict/runtime'
+import type { Effect } from './effect.ts'
+import type { LogIndex } from './message.ts'
+import { type ReplicaGauges, ReplicaMetering } from './metering.ts'
+import type { RaftState } from './state.ts'
+import { LogTracing } from './tracing.ts'
+
+/** What spans and metrics tell of one replica: it sees what the replica does, and never changes it. */
+export class ReplicaTelemetry {
+  private readonly state: RaftState
+  private readonly clock: Clock
+  private readonly tracing: LogTracing
+  private readonly metering: ReplicaMetering
+  private writeStartMs = 0
+  private committedIndex: LogIndex
+
+  constructor(state: RaftState, clock: Clock, gauges: ReplicaGauges) {
+    this.state = state
+    this.clock = clock
+    this.tracing = new LogTracing(state.id)
+    this.metering = new ReplicaMetering(state.id, gauges)
+    this.committedIndex = state.commitIndex
+  }
+
+  /** Within the span that is active now. */
+  proposed(proposal: number): void {
+    this.tracing.proposed(proposal)
+  }
+
+  /** Called right before an effect is performed. */
+  performing(effect: Effect): void {
+    switch (effect.kind) {
+      case 'proposalTaken':
+        this.tracing.taken(effect.proposal, effect.index)
+        return
+      case 'proposalRefused':
+        this.tracing.refused(effect.proposal)
+        if (effect.why !== 'notLeader') this.metering.refused(effect.why)
+        return
+      case 'readRefused':
+        if (effect.why !== 'notLeader') this.metering.refused(effect.why)
+        return
+      case 'proposalsUncertain':
+        this.tracing.abandoned('leadership was lost; a later leader may commit it')
+        this.metering.abandoned()
+        return
+      case 'persist':
+        this.writing(effect)
+        return
+      case 'apply':
+        this.committed()
+        return
+      case 'notice':
+        if (effect.event.kind === 'leaderChanged' && effect.event.leader !== undefined) this.metering.leaderChanged()
+        return
+      case 'send':
+      case 'load':
+      case 'readConfirmed':
+        return
+    }
+  }
+
+  /** The write that was under way is on disk; returns how long it took. */
+  flushed(): number {
+    const flushMs = this.clock.nowMs() - this.writeStartMs
+    this.tracing.flushed()
+    this.metering.flushed(flushMs)
+    return flushMs
+  }
+
+  closed(cause: Error | undefined): void {
+    this.tracing.closed(cause === undefined ? 'the replica stopped' : `the replica failed: ${cause.message}`)
+    this.metering.stop()
+  }
+
+  private writing({ entries }: Effect & { readonly kind: 'persist' }): void {
+    this.writeStartMs = this.clock.nowMs()
+    const { role, commitIndex } = this.state
+    const last = entries.at(-1)
+    // The other disks may all have been faster: then nobody waits for this write.
+    if (role.kind !== 'leader' || last === undefined || last.index <= commitIndex) return
+    this.tracing.writing(role.term, entries)
+    this.metering.writing(last.index, this.writeStartMs)
+  }
+
+  private committed(): void {
+    const { commitIndex } = this.state
+    this.tracing.committed(this.committedIndex, commitIndex)
+    this.metering.committed(commitIndex, this.clock.nowMs())
+    this.committedIndex = commitIndex
+  }
+}
