@@ -1,6 +1,6 @@
 export { BoundedLabel, maxLabelValues } from './bounded-label.ts'
 export { codeLabel } from './code-label.ts'
-export type { MetricDefinition } from './names.ts'
+export type { MetricDefinition, MetricKey } from './names.ts'
 export {
   conventions,
   coordinatorService,

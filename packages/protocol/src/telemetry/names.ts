@@ -6,8 +6,13 @@ export const conventions = {
   rpcSystem: 'rpc.system.name',
   rpcMethod: 'rpc.method',
   errorType: 'error.type',
+  serverAddress: 'server.address',
+  serverPort: 'server.port',
   dbSystem: 'db.system.name',
+  dbNamespace: 'db.namespace',
+  dbCollection: 'db.collection.name',
   dbOperation: 'db.operation.name',
+  dbStatus: 'db.response.status_code',
 } as const
 
 /** The value of `rpc.system.name`: calls go over the bus, under rules of their own. */
@@ -71,6 +76,8 @@ export const spanNames = {
 export const spanEvents = {
   /** The message went out once more, with its `verdict.attempt`. */
   resent: 'resent',
+  /** The same message came once more while its first one was being dealt with. */
+  repeated: 'repeated',
 } as const
 
 /** The service in the methods that a group answers. */
@@ -112,7 +119,29 @@ function amount(name: string, unit: string, description: string): MetricDefiniti
   return { name, options: { unit, description } }
 }
 
-export const metrics = {
+/** What the metrics are called in this code. */
+export type MetricKey =
+  | 'clientTransaction'
+  | 'clientCall'
+  | 'clientWaiting'
+  | 'coordinatorCommit'
+  | 'coordinatorDecisions'
+  | 'coordinatorVotes'
+  | 'coordinatorHazards'
+  | 'coordinatorUnderway'
+  | 'coordinatorInDoubt'
+  | 'coordinatorInDoubtAge'
+  | 'participantCall'
+  | 'participantVotes'
+  | 'participantPrepare'
+  | 'participantApply'
+  | 'participantEndings'
+  | 'participantBranches'
+  | 'participantInDoubt'
+  | 'participantInDoubtAge'
+  | 'refusals'
+
+export const metrics: Readonly<Record<MetricKey, MetricDefinition>> = {
   clientTransaction: duration('verdict.client.transaction.duration', 'Transactions, from begin to outcome.'),
   clientCall: duration('rpc.client.call.duration', 'Calls of operations and of the group, as the caller sees them.'),
   clientWaiting: amount('verdict.client.requests.waiting', '{request}', 'Requests that wait for an answer.'),
@@ -148,4 +177,4 @@ export const metrics = {
 
   /** Of every role, each by its own meter. */
   refusals: amount('verdict.limit.refusals', '{refusal}', 'What was refused because a bound was met.'),
-} as const satisfies Readonly<Record<string, MetricDefinition>>
+}
