@@ -21,6 +21,9 @@ const kinds = [
   'heartbeatReply',
 ] as const satisfies readonly Message['kind'][]
 
+/** An entry's byte is its place here. New kinds come at the end. */
+const entryKinds = ['noop', 'command', 'members'] as const satisfies readonly Entry['kind'][]
+
 export function encodeMessage(message: Message): Uint8Array {
   const size =
     message.kind === 'append' ? message.entries.reduce((bytes, entry) => bytes + entryBytes(entry), maxHeaderBytes) : 64
@@ -155,13 +158,14 @@ function checkVersion(reader: ByteReader): void {
 function writeEntry(writer: ByteWriter, entry: Entry): void {
   writer
     .number(entry.term)
-    .byte(entry.kind === 'noop' ? 0 : 1)
+    .byte(entryKinds.indexOf(entry.kind))
     .bytes(entry.command)
 }
 
 function readEntry(reader: ByteReader, index: LogIndex): Entry {
   const term = reader.number() as Term
-  const kind = readFlag(reader) ? 'command' : 'noop'
+  const kind = entryKinds[reader.byte()]
+  if (kind === undefined) throw new MalformedMessageError('the kind of an entry is unknown')
   return { term, index, kind, command: reader.bytes() }
 }
 

@@ -1,3 +1,4 @@
+import type { PlacedMembership } from './membership.ts'
 import type { Entry, LogIndex, Message, ReplicaId, Term } from './message.ts'
 import type { RaftEvent } from './notice.ts'
 import type { RaftSettings } from './settings.ts'
@@ -27,6 +28,8 @@ export type Effect =
       readonly write: number
       readonly hardState: HardState
       readonly entries: readonly Entry[]
+      /** As of the last entry that was given out to be applied. */
+      readonly membership: PlacedMembership
     }
   /** These are committed: give their commands to the state machine, in this order, now. */
   | { readonly kind: 'apply'; readonly entries: readonly Entry[] }

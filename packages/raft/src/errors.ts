@@ -49,6 +49,12 @@ export class CommandTooLargeError extends Error {
   }
 }
 
+/** A group, a replica or its settings that cannot be as configured. Nothing was written. */
+export class ConfigurationError extends Error {
+  override readonly name = 'ConfigurationError'
+  readonly code = 'bad-configuration'
+}
+
 /** A message that cannot be used. Whoever receives it counts it and drops it. */
 export class MalformedMessageError extends Error {
   override readonly name = 'MalformedMessageError'
@@ -65,6 +71,8 @@ export type StoreErrorCode =
   | 'foreign'
   | 'future-version'
   | 'damaged'
+  | 'outdated'
+  | 'full'
   | 'failed'
 
 /** A store that cannot be used, or no longer. The message says what was found, what was expected and what to do. */

@@ -5,11 +5,14 @@ export type Term = number & { readonly __brand: 'Term' }
 /** Position in the log. The first entry has index 1; 0 means "before the log". */
 export type LogIndex = number & { readonly __brand: 'LogIndex' }
 
-/** One entry of the log. A `noop` opens a leader's term (Raft dissertation, section 6.4). */
+/**
+ * One entry of the log. A `noop` opens a leader's term (Raft dissertation, section 6.4); `members` brings the membership that
+ * counts from there on (section 4.1), as `encodeMembership` writes it.
+ */
 export interface Entry {
   readonly term: Term
   readonly index: LogIndex
-  readonly kind: 'command' | 'noop'
+  readonly kind: 'command' | 'noop' | 'members'
   readonly command: Uint8Array
 }
 

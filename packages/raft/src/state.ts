@@ -1,6 +1,7 @@
 import type { Effect } from './effect.ts'
 import { invariant } from './invariant.ts'
 import { createLog, type Log } from './log.ts'
+import { decodeMembership, isVoter, type Membership, type PlacedMembership } from './membership.ts'
 import type { Entry, LogIndex, Message, ReplicaId, Term } from './message.ts'
 import type { Progress } from './progress.ts'
 import type { Ballot } from './quorum.ts'
@@ -56,8 +57,16 @@ export type Role = Follower | Candidate | Leader | { readonly kind: 'stopped' }
 /** All that the core knows, as plain data that it alone owns: it can be cloned, compared and explored. */
 export interface RaftState {
   readonly id: ReplicaId
-  readonly members: readonly ReplicaId[]
   readonly settings: RaftSettings
+  /**
+   * As of `appliedIndex` first, then those of the log's later entries. The last one counts, committed or not (dissertation,
+   * section 4.1). Change it with `setMemberships` only.
+   */
+  memberships: readonly PlacedMembership[]
+  /** All others of the membership that counts. */
+  peers: readonly ReplicaId[]
+  /** Whether this replica is a voter of the membership that counts. */
+  isVoter: boolean
   hardState: HardState
   /** The hard state that the disk holds. */
   durableHardState: HardState
@@ -89,11 +98,12 @@ export interface Recovered {
   readonly appliedTerm: Term
   /** Entries after `appliedIndex`. */
   readonly entries: readonly Entry[]
+  /** As of `appliedIndex`. */
+  readonly membership: PlacedMembership
 }
 
 export interface CreateStateOptions extends Recovered {
   readonly id: ReplicaId
-  readonly members: readonly ReplicaId[]
   readonly settings: RaftSettings
   /** As in the event `tick`. */
   readonly chance: number
@@ -101,12 +111,13 @@ export interface CreateStateOptions extends Recovered {
 
 /** The state of a replica that starts, from what its disk holds. */
 export function createState(options: CreateStateOptions): RaftState {
-  const { id, members, settings, hardState, appliedIndex, appliedTerm, entries, chance } = options
-  invariant(members.includes(id) && new Set(members).size === members.length, `${id} is one of ${members.join(', ')}`)
-  return {
+  const { id, settings, hardState, appliedIndex, appliedTerm, entries, membership, chance } = options
+  const state: RaftState = {
     id,
-    members,
     settings,
+    memberships: [],
+    peers: [],
+    isVoter: false,
     hardState,
     durableHardState: hardState,
     role: createFollower(undefined, appliedIndex),
@@ -124,6 +135,28 @@ export function createState(options: CreateStateOptions): RaftState {
     sinceProbeMs: 0,
     suspicion: undefined,
   }
+  setMemberships(state, [membership, ...entries.filter(({ kind }) => kind === 'members').map(placedMembership)])
+  return state
+}
+
+/** The membership that an entry of kind `members` brings. */
+export function placedMembership(entry: Entry): PlacedMembership {
+  return { index: entry.index, ...decodeMembership(entry.command) }
+}
+
+/** The membership that counts. */
+export function membershipOf(state: RaftState): PlacedMembership {
+  const membership = state.memberships.at(-1)
+  invariant(membership !== undefined, 'there is always a membership')
+  return membership
+}
+
+/** Changes what the log says of the membership, and what is kept of it at hand for each message. */
+export function setMemberships(state: RaftState, memberships: readonly PlacedMembership[]): void {
+  state.memberships = memberships
+  const active: Membership = membershipOf(state)
+  state.peers = [...active.voters, ...active.learners].filter((member) => member !== state.id)
+  state.isVoter = isVoter(active, state.id)
 }
 
 export function createFollower(leader: ReplicaId | undefined, commitIndex: LogIndex): Follower {
@@ -133,10 +166,6 @@ export function createFollower(leader: ReplicaId | undefined, commitIndex: LogIn
 export function drawElectionTimeoutMs(settings: RaftSettings, chance: number): number {
   const { electionTimeoutMinMs, electionTimeoutMaxMs } = settings
   return electionTimeoutMinMs + chance * (electionTimeoutMaxMs - electionTimeoutMinMs)
-}
-
-export function peersOf(state: RaftState): readonly ReplicaId[] {
-  return state.members.filter((member) => member !== state.id)
 }
 
 export function leaderOf(state: RaftState): ReplicaId | undefined {

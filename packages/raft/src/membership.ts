@@ -1,0 +1,102 @@
+import { ByteReader, ByteWriter } from './bytes.ts'
+import { ConfigurationError, MalformedMessageError } from './errors.ts'
+import type { LogIndex, ReplicaId } from './message.ts'
+
+/** Who belongs to a group. Each list is sorted and names nobody twice; nobody is in both. */
+export interface Membership {
+  /** They vote, and a majority of their disks commits. */
+  readonly voters: readonly ReplicaId[]
+  /** They receive the log and count nowhere: they catch up before they become voters (dissertation, section 4.2.1). */
+  readonly learners: readonly ReplicaId[]
+}
+
+/** A membership, and the entry of the log that brought it. */
+export interface PlacedMembership extends Membership {
+  /** 0 for the one that the group began with, or that nobody has told yet. */
+  readonly index: LogIndex
+}
+
+/** Most replicas of a group, learners among them: a leader sends everything to each of them. */
+export const maxReplicas = 16
+/** Longest id of a replica, in UTF-8 bytes: a token of a subject. */
+export const maxReplicaIdBytes = 64
+
+/**
+ * What a new replica's store begins with. A group begins with an odd number of voters: one more would cost a replica and survive no
+ * loss more. A replica that joins a group that exists knows nobody (`members` is empty); it follows whoever brings it the log.
+ * @throws ConfigurationError when the group cannot be made so, before anything is written.
+ */
+export function foundingMembership(members: readonly ReplicaId[], replica: ReplicaId): PlacedMembership {
+  checkIds([replica, ...members])
+  const voters = members.toSorted()
+  if (members.length > 0 && !members.includes(replica)) {
+    throw new ConfigurationError(
+      `${replica} is none of the group's members ${members.join(', ')}. Name one of them, or no members for a replica that joins later.`,
+    )
+  }
+  const twice = voters.find((id, place) => voters[place - 1] === id)
+  if (twice !== undefined) {
+    throw new ConfigurationError(
+      `The group names the replica ${twice} twice: ${members.join(', ')}. Give each its own id.`,
+    )
+  }
+  if (members.length > 0 && members.length % 2 === 0) {
+    throw new ConfigurationError(
+      `A group begins with an odd number of replicas, not ${members.length} (${members.join(', ')}): an even one costs a replica ` +
+        'more and survives no loss more. Add one or leave one out.',
+    )
+  }
+  if (members.length > maxReplicas) {
+    throw new ConfigurationError(`A group has at most ${maxReplicas} replicas, not ${members.length}. Leave some out.`)
+  }
+  return { index: 0 as LogIndex, voters, learners: [] }
+}
+
+function checkIds(ids: readonly ReplicaId[]): void {
+  const bad = ids.find((id) => id.length === 0 || new TextEncoder().encode(id).length > maxReplicaIdBytes)
+  if (bad === undefined) return
+  throw new ConfigurationError(
+    `${JSON.stringify(bad)} cannot be the id of a replica: expected 1 to ${maxReplicaIdBytes} bytes. Choose another.`,
+  )
+}
+
+export function isVoter({ voters }: Membership, id: ReplicaId): boolean {
+  return voters.includes(id)
+}
+
+export function isMember({ voters, learners }: Membership, id: ReplicaId): boolean {
+  return voters.includes(id) || learners.includes(id)
+}
+
+/** The command of an entry of kind `members`: the whole membership that counts from there on. */
+export function encodeMembership({ voters, learners }: Membership): Uint8Array {
+  const writer = new ByteWriter(64)
+  for (const ids of [voters, learners]) {
+    writer.number(ids.length)
+    for (const id of ids) writer.bytes(new TextEncoder().encode(id))
+  }
+  return writer.written()
+}
+
+/** @throws MalformedMessageError when it is none. */
+export function decodeMembership(command: Uint8Array): Membership {
+  const reader = new ByteReader(command)
+  const voters = readIds(reader)
+  const learners = readIds(reader)
+  reader.end()
+  if (voters.length === 0) throw new MalformedMessageError('a membership without voters')
+  if (learners.some((id) => voters.includes(id))) throw new MalformedMessageError('a learner that votes')
+  return { voters, learners }
+}
+
+function readIds(reader: ByteReader): readonly ReplicaId[] {
+  const count = reader.number()
+  if (count > maxReplicas) throw new MalformedMessageError(`a membership of ${count} replicas`)
+  const ids: ReplicaId[] = []
+  for (let place = 0; place < count; place++) {
+    const id = new TextDecoder().decode(reader.bytes()) as ReplicaId
+    if (id.length === 0 || id <= (ids.at(-1) ?? '')) throw new MalformedMessageError('a membership out of order')
+    ids.push(id)
+  }
+  return ids
+}
