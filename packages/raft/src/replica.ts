@@ -260,7 +260,8 @@ export class RunningReplica<Result> implements Replica<Result> {
 
   private persist({ write, hardState, entries }: Effect & { readonly kind: 'persist' }): void {
     const { store } = this.options
-    const batch = { hardState, entries, appliedIndex: this.appliedIndex, changes: this.space.take() }
+    const { membership } = store.state
+    const batch = { hardState, entries, appliedIndex: this.appliedIndex, membership, changes: this.space.take() }
     store.write(batch).then(
       () => {
         if (this.failed) return

@@ -1,21 +1,11 @@
 import type { Disk, SimulatedDisk } from '@verdict/runtime/simulated'
-import { decodeEntry, encodeEntry } from './codec.ts'
-import { within } from './log.ts'
-import type { Entry, LogIndex, Term } from './message.ts'
-import {
-  checkIdentity,
-  damaged,
-  decodeStoredState,
-  encodeIdentity,
-  encodeStoredState,
-  refuseInitialised,
-} from './record.ts'
-import type { LogStore, StoreBatch, StoredState, StoreIdentity } from './store.ts'
+import type { Medium, MediumView, MediumWriter, PinnedView, RecordName } from './medium.ts'
+import { MediumStore, putFirstRecords } from './medium-store.ts'
+import type { LogIndex } from './message.ts'
+import { refuseInitialised } from './record.ts'
+import type { LogStore, StoreIdentity } from './store.ts'
 
-const identityKey = 'raft/identity'
-const stateKey = 'raft/state'
-const logPrefix = 'log/'
-const spacePrefix = 'space/'
+type Contents = Pick<Disk, 'get' | 'list'>
 
 export interface SimulatedStoreOptions extends StoreIdentity {
   /** The disk as a process sees it: `world.disk`. */
@@ -23,73 +13,94 @@ export interface SimulatedStoreOptions extends StoreIdentity {
 }
 
 /** Makes the store of a new replica on a disk, before its process starts. @throws StoreError when there is one. */
-export function initSimulatedStore(options: StoreIdentity & { readonly disk: SimulatedDisk }): void {
+export function initSimulatedStore(
+  options: StoreIdentity & { readonly disk: Pick<SimulatedDisk, 'name' | 'snapshot' | 'restore'> },
+): void {
   const { disk } = options
-  const contents = disk.snapshot()
-  refuseInitialised(contents.get(identityKey), disk.name)
-  const hardState = { term: 0 as Term, votedFor: undefined }
-  disk.restore(
-    new Map([
-      ...contents,
-      [identityKey, encodeIdentity(options)],
-      [stateKey, encodeStoredState({ hardState, appliedIndex: 0 as LogIndex })],
-    ]),
+  const contents = new Map(disk.snapshot())
+  refuseInitialised(contents.get(recordKey('identity')), disk.name)
+  putFirstRecords(
+    writerTo((key, bytes) => bytes !== undefined && contents.set(key, bytes)),
+    options,
   )
+  disk.restore(contents)
 }
 
 /** Opens the store of a replica on a simulated disk. @throws StoreError when it is not there, or not this replica's. */
-export function openSimulatedStore(options: SimulatedStoreOptions): LogStore {
-  checkIdentity(options.disk.get(identityKey), options, 'The simulated disk')
-  return new SimulatedStore(options.disk)
+export function openSimulatedStore({ disk, ...identity }: SimulatedStoreOptions): LogStore {
+  return new MediumStore(new SimulatedMedium(disk), identity)
 }
 
-class SimulatedStore implements LogStore {
-  state: StoredState
-  lastIndex: LogIndex
-  private readonly disk: Disk
+class SimulatedView implements MediumView {
+  readonly place = 'The simulated disk'
+  private readonly contents: Contents
 
-  constructor(disk: Disk) {
-    this.disk = disk
-    const state = disk.get(stateKey)
-    if (state === undefined) throw damaged('The simulated disk', 'term and vote')
-    this.state = decodeStoredState(state, 'The simulated disk')
-    this.lastIndex = Number(disk.list(logPrefix).at(-1)?.[0].slice(logPrefix.length) ?? 0) as LogIndex
+  constructor(contents: Contents) {
+    this.contents = contents
   }
 
-  read(from: LogIndex, maxEntries: number, maxBytes: number): readonly Entry[] {
-    const entries: Entry[] = []
-    for (let index = from; index <= this.lastIndex && entries.length < maxEntries; index++) {
-      const bytes = this.disk.get(logKey(index))
-      if (bytes === undefined) throw damaged('The simulated disk', `entry ${index}`)
-      entries.push(decodeEntry(bytes, index))
+  record(name: RecordName): Uint8Array | undefined {
+    return this.contents.get(recordKey(name))
+  }
+
+  *entries(from: LogIndex, to: LogIndex): Iterable<readonly [index: LogIndex, bytes: Uint8Array]> {
+    for (let index = from; index <= to; index = (index + 1) as LogIndex) {
+      const bytes = this.contents.get(logKey(index))
+      if (bytes === undefined) return
+      yield [index, bytes]
     }
-    return within(entries, maxBytes)
   }
 
-  get(key: string): Uint8Array | undefined {
-    return this.disk.get(spacePrefix + key)
+  value(generation: number, key: string): Uint8Array | undefined {
+    return this.contents.get(spaceKey(generation, key))
   }
 
-  list(prefix: string, limit: number, after = ''): readonly (readonly [key: string, value: Uint8Array])[] {
-    return this.disk
-      .list(spacePrefix + prefix)
-      .map(([key, value]) => [key.slice(spacePrefix.length), value] as const)
+  values(
+    generation: number,
+    prefix: string,
+    after: string,
+    limit: number,
+  ): readonly (readonly [key: string, value: Uint8Array])[] {
+    const skipped = spaceKey(generation, '').length
+    return this.contents
+      .list(spaceKey(generation, prefix))
+      .map(([key, value]) => [key.slice(skipped), value] as const)
       .filter(([key]) => key > after)
       .slice(0, limit)
   }
+}
 
-  write({ hardState, appliedIndex, entries, changes }: StoreBatch): Promise<void> {
-    const written = new Map<string, Uint8Array | undefined>([
-      [stateKey, encodeStoredState({ hardState, appliedIndex })],
-    ])
-    for (const entry of entries) written.set(logKey(entry.index), encodeEntry(entry))
-    const last = entries.at(-1)?.index ?? this.lastIndex
-    for (let index = last + 1; index <= this.lastIndex; index++) written.set(logKey(index), undefined)
-    for (const [key, value] of changes) written.set(spacePrefix + key, value)
-    return this.disk.commit(written).then(() => {
-      this.state = { hardState, appliedIndex }
-      this.lastIndex = last
-    })
+class SimulatedMedium extends SimulatedView implements Medium {
+  private readonly disk: Disk
+
+  constructor(disk: Disk) {
+    super(disk)
+    this.disk = disk
+  }
+
+  indexes(from: LogIndex, to: LogIndex, limit: number, last = false): readonly LogIndex[] {
+    const found = this.disk
+      .list(logPrefix)
+      .map(([key]) => Number(key.slice(logPrefix.length)) as LogIndex)
+      .filter((index) => index >= from && index <= to)
+    return (last ? found.toReversed() : found).slice(0, limit)
+  }
+
+  generations(): readonly number[] {
+    return [...new Set(this.disk.list(spacePrefix).map(([key]) => Number(key.split('/')[1])))]
+  }
+
+  commit(write: (writer: MediumWriter) => void): Promise<void> {
+    const changes = new Map<string, Uint8Array | undefined>()
+    write(writerTo((key, bytes) => changes.set(key, bytes)))
+    return this.disk.commit(changes)
+  }
+
+  pin(): PinnedView {
+    const contents = new Map(this.disk.list())
+    const list: Disk['list'] = (prefix = '') => [...contents].filter(([key]) => key.startsWith(prefix))
+    const view = new SimulatedView({ get: (key) => contents.get(key), list })
+    return Object.assign(view, { release: () => contents.clear() })
   }
 
   close(): Promise<void> {
@@ -97,7 +108,29 @@ class SimulatedStore implements LogStore {
   }
 }
 
+function writerTo(change: (key: string, bytes: Uint8Array | undefined) => unknown): MediumWriter {
+  return {
+    putRecord: (name, bytes) => change(recordKey(name), bytes),
+    removeRecord: (name) => change(recordKey(name), undefined),
+    putEntry: (index, bytes) => change(logKey(index), bytes),
+    removeEntry: (index) => change(logKey(index), undefined),
+    putValue: (generation, key, value) => change(spaceKey(generation, key), value),
+    removeValue: (generation, key) => change(spaceKey(generation, key), undefined),
+  }
+}
+
+const logPrefix = 'log/'
+const spacePrefix = 'space/'
+
+function recordKey(name: RecordName): string {
+  return `raft/${name}`
+}
+
 /** Keys in the order of indexes: 16 digits hold every safe integer. */
 function logKey(index: number): string {
   return logPrefix + String(index).padStart(16, '0')
+}
+
+function spaceKey(generation: number, key: string): string {
+  return `${spacePrefix}${generation}/${key}`
 }

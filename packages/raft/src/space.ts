@@ -13,11 +13,11 @@ const keyPattern = /^[\x20-\x7e]+$/
  * gather for the next batch. A state machine's reads see all of them.
  */
 export class OverlaySpace implements StateSpace {
-  private readonly store: LogStore
+  private readonly store: Pick<LogStore, 'get' | 'list'>
   private underWay: Changes = new Map()
   private gathered: Changes = new Map()
 
-  constructor(store: LogStore) {
+  constructor(store: Pick<LogStore, 'get' | 'list'>) {
     this.store = store
   }
 
@@ -59,6 +59,12 @@ export class OverlaySpace implements StateSpace {
   /** The store holds what was taken. */
   landed(): void {
     this.underWay = new Map()
+  }
+
+  /** Another space took the place of the store's: what gathered here was meant for the one that is gone. */
+  reset(): void {
+    this.underWay = new Map()
+    this.gathered = new Map()
   }
 }
 

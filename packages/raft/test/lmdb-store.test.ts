@@ -5,12 +5,15 @@ import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { createInterface } from 'node:readline'
 import type { Readable } from 'node:stream'
+import { setTimeout } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { open } from 'lmdb'
 import { describe, expect, test } from 'vitest'
 import { initLmdbStore, openLmdbStore } from '../src/lmdb-store.ts'
 import type { LogIndex } from '../src/message.ts'
-import { batchOf, describeStore, entryAt, identity } from './store-contract.ts'
+import { seal } from '../src/seal.ts'
+import { chunkAt, describeSnapshots, headerAt, spaceOf } from './snapshot-contract.ts'
+import { batchOf, describeStore, entryAt, identity, type StorePlace } from './store-contract.ts'
 
 /** Gives a test a folder of its own whose name has a dot and a space, as a person's may. */
 async function inFolder(body: (path: string) => Promise<void>): Promise<void> {
@@ -23,14 +26,15 @@ async function inFolder(body: (path: string) => Promise<void>): Promise<void> {
 }
 
 describe('in LMDB', () => {
-  describeStore((body) =>
+  const run = (body: (place: StorePlace) => Promise<void>): Promise<void> =>
     inFolder((path) =>
       body({
         init: (identity) => initLmdbStore({ ...identity, path }),
         open: (identity) => openLmdbStore({ ...identity, path }),
       }),
-    ),
-  )
+    )
+  describeStore(run)
+  describeSnapshots(run)
 })
 
 /** Changes one byte of the record under a key, as a failing disk may. */
@@ -49,10 +53,9 @@ test('an entry that is not what was written is noticed, and the error says what 
     await store.write(batchOf({ entries: [entryAt(1, 1), entryAt(2, 1)] }))
     await store.close()
     await damage(path, Buffer.from([0x4c, 0, 0, 0, 0, 0, 0, 0, 2]))
-    const again = await openLmdbStore({ ...identity, path })
-    expect(again.read(1 as LogIndex, 1, 1000)).toHaveLength(1)
-    expect(() => again.read(1 as LogIndex, 2, 1000)).toThrow(/entry 2 .* leave this replica out/)
-    await again.close()
+    await expect(openLmdbStore({ ...identity, path })).rejects.toThrow(
+      /entry 2 .* leave this replica out.* under a new id/,
+    )
   }))
 
 test('a damaged term or vote keeps the store shut', () =>
@@ -111,8 +114,8 @@ test('a refused open gives the store back', () =>
     expect((await readdir(path)).toSorted()).toEqual(['data.mdb', 'lock.mdb', 'owner'])
   }))
 
-function startWriter(path: string): ChildProcessByStdio<null, Readable, null> {
-  const program = fileURLToPath(new URL('lmdb-writer.ts', import.meta.url))
+function startWriter(path: string, name = 'lmdb-writer.ts'): ChildProcessByStdio<null, Readable, null> {
+  const program = fileURLToPath(new URL(name, import.meta.url))
   return spawn(process.execPath, ['--conditions=@verdict/source', program, path], {
     stdio: ['ignore', 'pipe', 'inherit'],
   })
@@ -138,8 +141,8 @@ test('a second process is refused while the first lives, and may come in when th
   }))
 
 /** Lets the writer write until it has said `lines` lines, kills it with SIGKILL, and returns the last line. */
-async function writeAndKill(path: string, lines: number): Promise<string> {
-  const writer = startWriter(path)
+async function writeAndKill(path: string, lines: number, name?: string): Promise<string> {
+  const writer = startWriter(path, name)
   const exit = once(writer, 'exit')
   let last = ''
   let count = 0
@@ -169,4 +172,127 @@ test('what was told written survives kill -9 in the middle of writing, whole and
       expect(Buffer.from(store.get('last') ?? '').toString()).toBe(`${hardState.term}`)
       await store.close()
     }
+  }))
+
+test('kill -9 in the middle of an installation leaves the state before it or after it, and never a mixture', () =>
+  inFolder(async (path) => {
+    await initLmdbStore({ ...identity, path })
+    for (const lines of [1, 3, 8, 15]) {
+      const told = Number(await writeAndKill(path, lines, 'lmdb-installer.ts'))
+      const store = await openLmdbStore({ ...identity, path })
+      const { appliedIndex } = store.state
+      // The installation after the last that was told may have landed too.
+      expect([told, told + 10]).toContain(appliedIndex)
+      expect(store.base).toMatchObject({ index: appliedIndex, term: 3 })
+      expect([appliedIndex, appliedIndex + 2]).toContain(store.lastIndex)
+      expect(spaceOf(store)).toEqual(
+        Array.from({ length: 300 }, (_, at) => `${1000 + at}=${appliedIndex} ${1000 + at}`),
+      )
+      await store.close()
+    }
+  }))
+
+/** How many keys a store has on disk, whatever they are for. */
+async function countKeys(path: string): Promise<number> {
+  const database = open<Buffer, Buffer>({ path, noSubdir: false, encoding: 'binary', keyEncoding: 'binary' })
+  const count = database.getKeysCount()
+  await database.close()
+  return count
+}
+
+test('what a snapshot took the place of goes bit by bit with later writes, also after a restart', () =>
+  inFolder(async (path) => {
+    await initLmdbStore({ ...identity, path })
+    let store = await openLmdbStore({ ...identity, path })
+    const changes = new Map(Array.from({ length: 600 }, (_, at) => [`old/${at}`, Buffer.from('old')]))
+    const entries = Array.from({ length: 600 }, (_, at) => entryAt(at + 1, 1))
+    await store.write(batchOf({ entries, changes, appliedIndex: 600 as LogIndex }))
+    const header = headerAt(700)
+    await store.write(batchOf({ appliedIndex: 600 as LogIndex, chunk: chunkAt(header, '', ['a']) }))
+    await store.install(store.state.hardState, header)
+    await store.write(batchOf({ ...store.state }))
+    await store.close()
+    const before = await countKeys(path)
+    expect(before).toBeGreaterThan(300)
+    store = await openLmdbStore({ ...identity, path })
+    for (let write = 0; write < 5; write++) await store.write(batchOf({ ...store.state }))
+    expect(spaceOf(store)).toEqual(['a=700 a'])
+    await store.close()
+    expect(await countKeys(path)).toBe(5) // identity, state, base, runs and one value
+  }))
+
+test('a reader shows one state of the space through many turns of the event loop, while others are written', () =>
+  inFolder(async (path) => {
+    await initLmdbStore({ ...identity, path })
+    const store = await openLmdbStore({ ...identity, path })
+    const keys = Array.from({ length: 50 }, (_, at) => `${100 + at}`)
+    const all = (text: string) => new Map(keys.map((key) => [key, Buffer.from(text)]))
+    await store.write(batchOf({ entries: [entryAt(1, 1)], appliedIndex: 1 as LogIndex, changes: all('one') }))
+    const reader = store.openSnapshot()
+    const read: string[] = []
+    for (let after = '', at = 2; ; at++) {
+      await store.write(batchOf({ entries: [entryAt(at, 1)], appliedIndex: at as LogIndex, changes: all(`${at}`) }))
+      await setTimeout(1)
+      const { values, done } = reader.read(after, 100)
+      read.push(...values.map(([key, value]) => `${key}=${Buffer.from(value).toString()}`))
+      after = values.at(-1)?.[0] ?? ''
+      if (done) break
+    }
+    expect(read).toEqual(keys.map((key) => `${key}=one`))
+    reader.release()
+    const unreleased = store.openSnapshot()
+    await store.close()
+    expect(() => unreleased.read('', 100)).toThrow()
+  }))
+
+test('a store that has grown beyond its limit takes no more writes, and says so', () =>
+  inFolder(async (path) => {
+    await initLmdbStore({ ...identity, path })
+    const store = await openLmdbStore({ ...identity, path, maxMapBytes: 8 * 1024 * 1024 })
+    const command = Buffer.alloc(512 * 1024, 7)
+    const fill = async (): Promise<void> => {
+      for (let at = 1; at < 100; at++) await store.write(batchOf({ entries: [{ ...entryAt(at, 1), command }] }))
+    }
+    await expect(fill()).rejects.toMatchObject({ code: 'full', message: expect.stringContaining('Raise maxMapBytes') })
+    const { lastIndex } = store
+    await expect(store.write(batchOf({}))).rejects.toMatchObject({ code: 'full' })
+    await store.close()
+    const again = await openLmdbStore({ ...identity, path })
+    expect(again.lastIndex).toBe(lastIndex)
+    await again.write(batchOf({ entries: [entryAt(lastIndex + 1, 1)] }))
+    await again.close()
+  }))
+
+/** Writes raw records, as another version of the program would have. */
+async function putRaw(path: string, records: Readonly<Record<string, object>>): Promise<void> {
+  const database = open<Buffer, Buffer>({ path, noSubdir: false, encoding: 'binary', keyEncoding: 'binary' })
+  for (const [key, record] of Object.entries(records)) {
+    await database.put(Buffer.from(key, 'latin1'), seal(Buffer.from(JSON.stringify(record))))
+  }
+  await database.close()
+}
+
+test('a store of version 1 is opened as it is, and is of this version from the first write on', () =>
+  inFolder(async (path) => {
+    const { group, replica, members } = identity
+    await initLmdbStore({ ...identity, path })
+    const first = await openLmdbStore({ ...identity, path })
+    const changes = new Map([['a', Buffer.from('1')]])
+    await first.write(batchOf({ entries: [entryAt(1, 1), entryAt(2, 1)], appliedIndex: 1 as LogIndex, changes }))
+    await first.close()
+    await putRaw(path, { I: { version: 1, group, replica, members }, H: { term: 3, votedFor: 'n2', appliedIndex: 1 } })
+    const store = await openLmdbStore({ ...identity, path })
+    expect(store.state).toEqual({
+      hardState: { term: 3, votedFor: 'n2' },
+      appliedIndex: 1,
+      membership: { index: 0, voters: members, learners: [] },
+    })
+    expect([store.base.index, store.lastIndex, spaceOf(store)]).toEqual([0, 2, ['a=1']])
+    await store.write(batchOf({ ...store.state }))
+    await store.close()
+    await putRaw(path, { I: { version: 3, group, replica, members } })
+    await expect(openLmdbStore({ ...identity, path })).rejects.toMatchObject({
+      code: 'future-version',
+      message: expect.stringContaining('version 3, this program reads versions 1 to 2'),
+    })
   }))

@@ -1,10 +1,11 @@
 import { Simulation } from '@verdict/runtime/simulated'
 import { describe } from 'vitest'
 import { initSimulatedStore, openSimulatedStore } from '../src/simulated-store.ts'
-import { describeStore } from './store-contract.ts'
+import { describeSnapshots } from './snapshot-contract.ts'
+import { describeStore, type StorePlace } from './store-contract.ts'
 
 describe('on a simulated disk', () => {
-  describeStore(async (body) => {
+  const run = async (body: (place: StorePlace) => Promise<void>): Promise<void> => {
     const simulation = new Simulation({ seed: 1 })
     let ended: Promise<void> | undefined
     let isOver = false
@@ -20,5 +21,7 @@ describe('on a simulated disk', () => {
     process.start()
     await simulation.runUntil(() => isOver, { withinMs: 1000 })
     await ended
-  })
+  }
+  describeStore(run)
+  describeSnapshots(run)
 })

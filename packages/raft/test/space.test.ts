@@ -1,24 +1,18 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { InvariantError } from '../src/invariant.ts'
-import type { LogIndex, Term } from '../src/message.ts'
 import { OverlaySpace } from '../src/space.ts'
 import type { LogStore } from '../src/store.ts'
 
 /** A store whose disk is a map. */
-function storeOf(disk: Map<string, Uint8Array>): LogStore {
+function storeOf(disk: Map<string, Uint8Array>): Pick<LogStore, 'get' | 'list'> {
   return {
-    state: { hardState: { term: 0 as Term, votedFor: undefined }, appliedIndex: 0 as LogIndex },
-    lastIndex: 0 as LogIndex,
-    read: () => [],
     get: (key) => disk.get(key),
     list: (prefix, limit, after = '') =>
       [...disk]
         .filter(([key]) => key.startsWith(prefix) && key > after)
         .sort(([one], [other]) => (one < other ? -1 : 1))
         .slice(0, limit),
-    write: () => Promise.resolve(),
-    close: () => Promise.resolve(),
   }
 }
 

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
 import type { StoreError } from '../src/errors.ts'
+import type { PlacedMembership } from '../src/membership.ts'
 import type { Entry, LogIndex, ReplicaId, Term } from '../src/message.ts'
 import type { LogStore, StoreBatch, StoreIdentity } from '../src/store.ts'
 
@@ -8,6 +9,8 @@ export const identity: StoreIdentity = {
   replica: 'n1' as ReplicaId,
   members: ['n1', 'n2', 'n3'] as ReplicaId[],
 }
+
+const membership: PlacedMembership = { index: 0 as LogIndex, voters: identity.members, learners: [] }
 
 /** How a kind of store is made, opened and left; each test has a place of its own. */
 export interface StorePlace {
@@ -23,6 +26,7 @@ export function batchOf(batch: Partial<StoreBatch>): StoreBatch {
   return {
     hardState: { term: 1 as Term, votedFor: undefined },
     appliedIndex: 0 as LogIndex,
+    membership,
     entries: [],
     changes: new Map(),
     ...batch,
@@ -51,7 +55,7 @@ export function describeStore(run: (body: (place: StorePlace) => Promise<void>) 
       )
       await store.close()
       const again = await place.open(identity)
-      expect(again.state).toEqual({ hardState, appliedIndex: 1 })
+      expect(again.state).toEqual({ hardState, appliedIndex: 1, membership })
       expect(again.lastIndex).toBe(2)
       expect(shown(again.read(1 as LogIndex, 10, 1000))).toEqual(shown([entryAt(1, 1), entryAt(2, 3)]))
       expect(texts(again.list('', 10))).toEqual(['decision/1=commit'])

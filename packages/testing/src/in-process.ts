@@ -1,8 +1,8 @@
-import { type Coordinator, makeManifest, startCoordinator } from '@verdict/coordinator'
+import { type Coordinator, groupIdOf, makeManifest, startCoordinator } from '@verdict/coordinator'
 import type { ReplicaId } from '@verdict/raft'
 import { systemClock, systemRandom, type World } from '@verdict/runtime'
 import { MemoryBus } from './memory-bus.ts'
-import { MemoryStore } from './memory-store.ts'
+import { memoryStore } from './memory-store.ts'
 
 export interface InProcessOptions {
   /** Name of the coordinator group. Default `main`, as for `connect`. */
@@ -35,10 +35,12 @@ const raft = { heartbeatMs: 5, electionTimeoutMinMs: 10, electionTimeoutMaxMs: 2
  */
 export async function startInProcess(options: InProcessOptions = {}): Promise<InProcess> {
   const world: World = { clock: systemClock, random: systemRandom, bus: new MemoryBus() }
+  const replica = 'only' as ReplicaId
+  const manifest = makeManifest(options.group ?? 'main', [replica], systemRandom)
   const coordinator = await startCoordinator({
-    manifest: makeManifest(options.group ?? 'main', ['only'], systemRandom),
-    replica: 'only' as ReplicaId,
-    store: new MemoryStore(),
+    manifest,
+    replica,
+    store: memoryStore({ group: groupIdOf(manifest), replica, members: [replica] }),
     world,
     version: 'in-process',
     raft,

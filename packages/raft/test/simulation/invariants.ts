@@ -80,7 +80,7 @@ export class Invariants {
     const contents = this.#disks.get(id)?.contents
     const stored = contents?.get('raft/state')
     if (contents === undefined || stored === undefined) return
-    const { hardState } = decodeStoredState(stored, id)
+    const { hardState } = decodeStoredState(stored, id, [])
     this.#flushedTerm(id, message, hardState.term)
     const candidate = candidateOf(id, subject.split('.').at(-1) ?? '', message)
     if (candidate !== undefined) this.#vote(id, candidate, message.term, hardState)

@@ -1,0 +1,188 @@
+import type { Transaction } from 'lmdb'
+import { StoreError } from './errors.ts'
+import { closeOwned, type Database, dataBytes, type OwnedDatabase, onDisk } from './lmdb-database.ts'
+import {
+  endOf,
+  generationOf,
+  generationsFrom,
+  indexOf,
+  logKey,
+  nameOf,
+  recordKeys,
+  spaceKey,
+  spacePrefix,
+} from './lmdb-key.ts'
+import type { Medium, MediumView, MediumWriter, PinnedView, RecordName } from './medium.ts'
+import type { LogIndex } from './message.ts'
+import { damaged } from './record.ts'
+import { seal, unseal } from './seal.ts'
+
+/** The file's size is looked up once in so many bytes written, or so many commits: so far it may grow beyond its limit. */
+const bytesBetweenLooks = 1024 * 1024
+const commitsBetweenLooks = 64
+
+/** Reads of an LMDB database, as of now or as of a transaction. */
+class LmdbView implements MediumView {
+  protected readonly database: Database
+  readonly place: string
+  private readonly options: { readonly transaction?: Transaction }
+
+  constructor(database: Database, place: string, transaction?: Transaction) {
+    this.database = database
+    this.place = place
+    this.options = transaction === undefined ? {} : { transaction }
+  }
+
+  record(name: RecordName): Uint8Array | undefined {
+    const sealed = this.database.get(recordKeys[name], this.options)
+    if (sealed === undefined) return undefined
+    const bytes = unseal(sealed)
+    if (bytes === undefined) throw damaged(this.place, `the record "${name}"`)
+    return bytes
+  }
+
+  *entries(from: LogIndex, to: LogIndex): Iterable<readonly [index: LogIndex, bytes: Uint8Array]> {
+    for (const { key, value } of this.database.getRange({
+      ...this.options,
+      start: logKey(from),
+      end: logKey(to + 1),
+    })) {
+      const bytes = unseal(value, key)
+      if (bytes === undefined) throw damaged(this.place, `entry ${indexOf(key)}`)
+      yield [indexOf(key), bytes]
+    }
+  }
+
+  value(generation: number, key: string): Uint8Array | undefined {
+    return this.database.get(spaceKey(spacePrefix(generation), key), this.options)
+  }
+
+  *values(
+    generation: number,
+    prefix: string,
+    after: string,
+    limit: number,
+  ): Iterable<readonly [key: string, value: Uint8Array]> {
+    const space = spacePrefix(generation)
+    const range = this.database.getRange({
+      ...this.options,
+      start: spaceKey(space, after > prefix ? after : prefix),
+      end: endOf(spaceKey(space, prefix)),
+      exclusiveStart: after >= prefix,
+      limit,
+    })
+    for (const { key, value } of range) yield [nameOf(space, key), value]
+  }
+}
+
+/** A store's disk as one LMDB database: log and space in the same, so that one flush serves both. */
+export class LmdbMedium extends LmdbView implements Medium {
+  private readonly owned: OwnedDatabase
+  private readonly maxMapBytes: number
+  private readonly pinned = new Set<PinnedLmdbView>()
+  private committing: Promise<void> = Promise.resolve()
+  private bytesUntilLook = 0
+  private commitsUntilLook = 0
+
+  constructor(path: string, owned: OwnedDatabase, maxMapBytes: number) {
+    super(owned.database, path)
+    this.owned = owned
+    this.maxMapBytes = maxMapBytes
+  }
+
+  indexes(from: LogIndex, to: LogIndex, limit: number, last = false): readonly LogIndex[] {
+    const [low, high] = [logKey(from), logKey(to)]
+    const range = last ? { start: high, end: low, reverse: true } : { start: low, end: high }
+    return [...this.database.getKeys({ ...range, inclusiveEnd: true, limit })].map(indexOf)
+  }
+
+  generations(): readonly number[] {
+    const found: number[] = []
+    for (const _ of this.values(0, '', '', 1)) found.push(0)
+    for (let next = 1; ; ) {
+      const [key] = this.database.getKeys({ ...generationsFrom(next), limit: 1 })
+      if (key === undefined) return found
+      found.push(generationOf(key))
+      next = generationOf(key) + 1
+    }
+  }
+
+  async commit(write: (writer: MediumWriter) => void): Promise<void> {
+    this.checkRoom()
+    // The promise of the batch itself is the one that stands behind the flushes; inside a batch those of single writes mean nothing.
+    this.committing = onDisk(
+      this.database.batch(() => write(this.writer)),
+      this.place,
+    )
+    await this.committing
+  }
+
+  pin(): PinnedView {
+    const view = new PinnedLmdbView(this.database, this.place, this.database.useReadTransaction(), () =>
+      this.pinned.delete(view),
+    )
+    this.pinned.add(view)
+    return view
+  }
+
+  async close(): Promise<void> {
+    // A commit that failed has told whoever waited for it.
+    await this.committing.catch(() => {})
+    for (const view of this.pinned) view.release()
+    await closeOwned(this.owned)
+  }
+
+  private readonly writer: MediumWriter = {
+    putRecord: (name, bytes) => this.put(recordKeys[name], seal(bytes)),
+    removeRecord: (name) => this.remove(recordKeys[name]),
+    putEntry: (index, bytes) => {
+      const key = logKey(index)
+      this.put(key, seal(bytes, key))
+    },
+    removeEntry: (index) => this.remove(logKey(index)),
+    putValue: (generation, key, { buffer, byteOffset, byteLength }) =>
+      this.put(spaceKey(spacePrefix(generation), key), Buffer.from(buffer, byteOffset, byteLength)),
+    removeValue: (generation, key) => this.remove(spaceKey(spacePrefix(generation), key)),
+  }
+
+  private put(key: Buffer, value: Buffer): void {
+    this.bytesUntilLook -= value.length
+    void this.database.put(key, value)
+  }
+
+  private remove(key: Buffer): void {
+    void this.database.remove(key)
+  }
+
+  /** @throws StoreError `full` */
+  private checkRoom(): void {
+    if (this.bytesUntilLook > 0 && this.commitsUntilLook-- > 0) return
+    this.bytesUntilLook = bytesBetweenLooks
+    this.commitsUntilLook = commitsBetweenLooks
+    const bytes = dataBytes(this.place) ?? 0
+    if (bytes <= this.maxMapBytes) return
+    throw new StoreError(
+      'full',
+      `The store in ${this.place} has ${bytes} bytes, at most ${this.maxMapBytes} are allowed. Nothing of the write was ` +
+        'acknowledged. Raise maxMapBytes, or have less kept, then start the replica again.',
+    )
+  }
+}
+
+/** A read transaction of its own: LMDB keeps every page that it can see until it ends. */
+class PinnedLmdbView extends LmdbView implements PinnedView {
+  private transaction: Transaction | undefined
+  private readonly onRelease: () => void
+
+  constructor(database: Database, place: string, transaction: Transaction, onRelease: () => void) {
+    super(database, place, transaction)
+    this.transaction = transaction
+    this.onRelease = onRelease
+  }
+
+  release(): void {
+    this.transaction?.done()
+    this.transaction = undefined
+    this.onRelease()
+  }
+}
