@@ -88,6 +88,11 @@ export class ByteReader {
     return this.buffer.subarray(this.position - length, this.position)
   }
 
+  /** What `bytes` gives, to be read in its turn. */
+  part(): ByteReader {
+    return new ByteReader(this.bytes())
+  }
+
   end(): void {
     if (this.remaining > 0) throw new MalformedMessageError(`${this.remaining} bytes follow its end`)
   }

@@ -2,6 +2,7 @@ import { decodeEntry, encodeEntry } from './codec.ts'
 import { invariant } from './invariant.ts'
 import { Leftovers } from './leftovers.ts'
 import { entryBytes, plus } from './log.ts'
+import { LogSizes } from './log-sizes.ts'
 import type { Medium, MediumWriter } from './medium.ts'
 import type { Entry, LogIndex, ReplicaId, Term } from './message.ts'
 import {
@@ -27,7 +28,6 @@ import {
   type LogStore,
   maxCompactedPerWrite,
   type StagedChunk,
-  type StagedSnapshot,
   type StoreBatch,
   type StoredState,
   type StoreIdentity,
@@ -48,6 +48,7 @@ export class MediumStore implements LogStore {
   state: StoredState
   base: StoredBase
   lastIndex: LogIndex
+  readonly sizes = new LogSizes()
   staged: StoredStaged | undefined
   readonly starts: number
   peerStarts: ReadonlyMap<ReplicaId, number>
@@ -111,7 +112,7 @@ export class MediumStore implements LogStore {
     const staged = this.stagedAfter(chunk, appliedIndex)
     await this.commit((writer) => {
       writer.putRecord('state', encodeStoredState(state))
-      for (const entry of entries) writer.putEntry(entry.index, encodeEntry(entry))
+      this.putEntries(writer, entries)
       for (let index = last + 1; index <= lastIndex; index++) writer.removeEntry(index as LogIndex)
       for (const [key, value] of changes) {
         if (value === undefined) writer.removeValue(base.generation, key)
@@ -124,6 +125,7 @@ export class MediumStore implements LogStore {
     this.state = state
     this.base = nextBase
     this.lastIndex = last
+    if (nextBase !== base) this.sizes.removedUpTo(nextBase.index)
     if (peerStarts !== undefined) this.peerStarts = peerStarts
     if (this.staged !== undefined && this.staged.generation !== staged?.generation) {
       this.leftovers.addGeneration(this.staged.generation)
@@ -151,6 +153,7 @@ export class MediumStore implements LogStore {
     this.state = state
     this.base = nextBase
     this.lastIndex = index
+    this.sizes.removedFrom(0 as LogIndex)
     this.staged = undefined
     this.leftovers.addGeneration(base.generation)
     this.leftovers.addEntries(index)
@@ -181,6 +184,16 @@ export class MediumStore implements LogStore {
       throw error
     }
     this.isNumbered = true
+  }
+
+  private putEntries(writer: MediumWriter, entries: readonly Entry[]): void {
+    const [first] = entries
+    if (first !== undefined && first.index <= this.lastIndex) this.sizes.removedFrom(first.index)
+    for (const entry of entries) {
+      const encoded = encodeEntry(entry)
+      writer.putEntry(entry.index, encoded)
+      this.sizes.added(entry.index, encoded.length)
+    }
   }
 
   private putRuns(writer: MediumWriter, peerStarts: ReadonlyMap<ReplicaId, number>): void {
@@ -227,6 +240,7 @@ export class MediumStore implements LogStore {
       const entry = found === index ? decode(encoded, index, place) : undefined
       if (entry === undefined || entry.term < term) throw damaged(place, `entry ${index}`)
       term = entry.term
+      this.sizes.added(index, encoded.length)
     }
     if (index < end) throw damaged(place, `entry ${index + 1}`)
     const { appliedIndex } = this.state

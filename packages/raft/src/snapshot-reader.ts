@@ -4,16 +4,13 @@ import type { PinnedView } from './medium.ts'
 import type { LogIndex, ReplicaId, Term } from './message.ts'
 import { damaged, decodeBase, decodeStoredState, type StoredBase } from './record.ts'
 import type { SnapshotHeader } from './snapshot-header.ts'
-import type { StagedChunk } from './store.ts'
-
-/** What a value costs in a chunk beside key and value, generously. */
-export const valueOverheadBytes = 16
+import { type SpaceValues, valueOverheadBytes } from './snapshot-values.ts'
 
 /** A state of the space that stays as it was while writing goes on. To be released when done: what it shows cannot be reused. */
 export interface SnapshotReader {
   readonly header: SnapshotHeader
   /** Values after a position, as many as fit into `maxBytes`, but at least one if there is one. */
-  read(after: string, maxBytes: number): { readonly values: StagedChunk['values']; readonly done: boolean }
+  read(after: string, maxBytes: number): { readonly values: SpaceValues; readonly done: boolean }
   release(): void
 }
 

@@ -7,6 +7,8 @@ type Changes = Map<string, Uint8Array | undefined>
 /** As the stores allow: LMDB's keys end at 1,978 bytes, and code units are compared only where each is one byte. */
 const maxKeyLength = 400
 const keyPattern = /^[\x20-\x7e]+$/
+/** A message carries a value of a snapshot whole: half of what NATS takes in one, and twice the largest command. */
+const maxValueBytes = 512 * 1024
 
 /**
  * The state space as it will be on disk: the store, and over it the changes that are being written, and over them those that
@@ -28,6 +30,7 @@ export class OverlaySpace implements StateSpace {
 
   put(key: string, value: Uint8Array): void {
     checkKey(key)
+    checkValue(value)
     this.gathered.set(key, value)
   }
 
@@ -70,7 +73,18 @@ export class OverlaySpace implements StateSpace {
 
 function checkKey(key: string): void {
   invariant(
-    key.length <= maxKeyLength && keyPattern.test(key),
+    isSpaceKey(key),
     `${JSON.stringify(key)} is a key of the state space: 1 to ${maxKeyLength} printable ASCII characters`,
+  )
+}
+
+export function isSpaceKey(key: string): boolean {
+  return key.length <= maxKeyLength && keyPattern.test(key)
+}
+
+function checkValue(value: Uint8Array): void {
+  invariant(
+    value.length <= maxValueBytes,
+    `a value of the state space has at most ${maxValueBytes} bytes, not ${value.length}`,
   )
 }

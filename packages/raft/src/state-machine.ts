@@ -3,7 +3,7 @@ import type { LogIndex } from './message.ts'
 /**
  * The ordered key-value space that a replicated state machine keeps. It lives in the same store as the log, so that one flush
  * serves both; reads see every earlier write, flushed or not. Keys are compared by their UTF-16 code units and have at most 400
- * of them, ASCII only.
+ * of them, printable ASCII only. A value has at most 512 KiB.
  */
 export interface StateSpace {
   get(key: string): Uint8Array | undefined

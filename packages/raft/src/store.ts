@@ -1,7 +1,9 @@
+import type { LogSizes } from './log-sizes.ts'
 import type { PlacedMembership } from './membership.ts'
 import type { Entry, LogIndex, ReplicaId, Term } from './message.ts'
 import type { SnapshotHeader } from './snapshot-header.ts'
 import type { SnapshotReader } from './snapshot-reader.ts'
+import type { SpaceValues } from './snapshot-values.ts'
 import type { HardState } from './state.ts'
 
 /** Whose store it is. Written once, when the group is made, and checked whenever the store is opened. */
@@ -41,7 +43,7 @@ export interface StagedChunk {
   readonly header: SnapshotHeader
   /** The position that it continues; empty for the first: what was staged before it is dropped then. */
   readonly after: string
-  readonly values: readonly (readonly [key: string, value: Uint8Array])[]
+  readonly values: SpaceValues
   /** Checksum over all chunks of the snapshot, this one included. */
   readonly checksum: number
 }
@@ -53,10 +55,10 @@ export interface StoreBatch extends StoredState {
   /** Changes of the state space; undefined removes a key. */
   readonly changes: ReadonlyMap<string, Uint8Array | undefined>
   /** Forget entries up to here, all of them applied: at most `maxCompactedPerWrite`. */
-  readonly compactTo?: LogIndex
-  readonly chunk?: StagedChunk
+  readonly compactTo?: LogIndex | undefined
+  readonly chunk?: StagedChunk | undefined
   /** The highest count of starts heard from each other replica, when it changed. */
-  readonly peerStarts?: ReadonlyMap<ReplicaId, number>
+  readonly peerStarts?: ReadonlyMap<ReplicaId, number> | undefined
 }
 
 /** Entries that one write removes at most beside what it adds: a write stays short, whatever is to be removed. */
@@ -73,6 +75,7 @@ export interface LogStore {
   readonly base: LogBase
   /** The log's last entry on disk; the base when there is none. */
   readonly lastIndex: LogIndex
+  readonly sizes: LogSizes
   readonly staged: StagedSnapshot | undefined
   /**
    * How often the store was opened and then written to, this time included. The number is on disk with the first write, so that a
