@@ -115,7 +115,6 @@ class RunningCoordinator implements Coordinator {
     const { manifest, replica, store, world, raft } = this.options
     this.replica = await startReplica<Applied>({
       id: replica,
-      members: manifest.replicas,
       store,
       machine: decisions,
       world,

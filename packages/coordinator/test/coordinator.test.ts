@@ -1,5 +1,5 @@
 import { encodePacket, type Message, ownerName } from '@verdict/protocol'
-import type { LogStore, RaftEvent, RaftStatus, Replica, ReplicaId, ReplicaOptions, Term } from '@verdict/raft'
+import type { LogStore, Membership, RaftEvent, RaftStatus, Replica, ReplicaId, ReplicaOptions, Term } from '@verdict/raft'
 import { beforeEach, describe, expect, test, vi } from 'vitest'
 import { type Coordinator, startCoordinator } from '../src/coordinator.ts'
 import type { Applied } from '../src/decisions.ts'
@@ -22,6 +22,22 @@ class ScriptedRaft extends ScriptedReplica implements Replica<Applied> {
       appliedIndex: index,
       lastIndex: index,
     }
+  }
+
+  membership(): Membership {
+    return { voters: [replicaId], learners: [] }
+  }
+
+  addReplica(): Promise<Membership> {
+    return Promise.reject(new Error('nobody asks for it'))
+  }
+
+  removeReplica(): Promise<Membership> {
+    return this.addReplica()
+  }
+
+  async transferLeadership(): Promise<void> {
+    await this.addReplica()
   }
 
   async stop(): Promise<void> {

@@ -1,6 +1,7 @@
 import { ByteReader, ByteWriter } from './bytes.ts'
 import { MalformedMessageError } from './errors.ts'
 import { entryBytes } from './log.ts'
+import { decodeMembership } from './membership.ts'
 import type { Append, AppendRefusal, AppendReply, Entry, HeartbeatReply, LogIndex, Message, Term } from './message.ts'
 
 /** First byte of every message and of every entry on disk. */
@@ -19,6 +20,7 @@ const kinds = [
   'appendRefusal',
   'heartbeat',
   'heartbeatReply',
+  'timeoutNow',
 ] as const satisfies readonly Message['kind'][]
 
 /** An entry's byte is its place here. New kinds come at the end. */
@@ -35,8 +37,13 @@ export function encodeMessage(message: Message): Uint8Array {
 function writeBody(writer: ByteWriter, message: Message): void {
   switch (message.kind) {
     case 'requestPreVote':
-    case 'requestVote':
       writer.number(message.lastIndex).number(message.lastTerm)
+      return
+    case 'requestVote':
+      writer
+        .number(message.lastIndex)
+        .number(message.lastTerm)
+        .byte(message.isTransfer ? 1 : 0)
       return
     case 'preVoteReply':
     case 'voteReply':
@@ -55,10 +62,13 @@ function writeBody(writer: ByteWriter, message: Message): void {
       return
     case 'heartbeat':
       writer.number(message.commitIndex).number(message.round).number(message.sentIndex)
+      writer.number(message.matchIndex)
       return
     case 'heartbeatReply':
       writer.number(message.round).number(message.sentIndex)
       writer.number(message.receivedIndex).number(message.matchIndex)
+      return
+    case 'timeoutNow':
       return
   }
 }
@@ -80,8 +90,11 @@ export function decodeMessage(payload: Uint8Array): Message {
 function readBody(reader: ByteReader, kind: Message['kind'], term: Term): Message {
   switch (kind) {
     case 'requestPreVote':
-    case 'requestVote':
       return { kind, term, lastIndex: readIndex(reader), lastTerm: reader.number() as Term }
+    case 'requestVote': {
+      const lastIndex = readIndex(reader)
+      return { kind, term, lastIndex, lastTerm: reader.number() as Term, isTransfer: readFlag(reader) }
+    }
     case 'preVoteReply':
     case 'voteReply':
       return { kind, term, granted: readFlag(reader) }
@@ -93,10 +106,13 @@ function readBody(reader: ByteReader, kind: Message['kind'], term: Term): Messag
       return readRefusal(reader, term)
     case 'heartbeat': {
       const commitIndex = readIndex(reader)
-      return { kind, term, commitIndex, round: reader.number(), sentIndex: readIndex(reader) }
+      const round = reader.number()
+      return { kind, term, commitIndex, round, sentIndex: readIndex(reader), matchIndex: readIndex(reader) }
     }
     case 'heartbeatReply':
       return readHeartbeatReply(reader, term)
+    case 'timeoutNow':
+      return { kind, term }
   }
 }
 
@@ -156,17 +172,16 @@ function checkVersion(reader: ByteReader): void {
 }
 
 function writeEntry(writer: ByteWriter, entry: Entry): void {
-  writer
-    .number(entry.term)
-    .byte(entryKinds.indexOf(entry.kind))
-    .bytes(entry.command)
+  writer.number(entry.term).byte(entryKinds.indexOf(entry.kind)).bytes(entry.command)
 }
 
 function readEntry(reader: ByteReader, index: LogIndex): Entry {
   const term = reader.number() as Term
   const kind = entryKinds[reader.byte()]
   if (kind === undefined) throw new MalformedMessageError('the kind of an entry is unknown')
-  return { term, index, kind, command: reader.bytes() }
+  const command = reader.bytes()
+  if (kind === 'members') decodeMembership(command)
+  return { term, index, kind, command }
 }
 
 /** An entry as it lies on disk; its index is the key that it lies under. */

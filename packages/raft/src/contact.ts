@@ -1,6 +1,7 @@
 import type { Effect } from './effect.ts'
+import { isMember } from './membership.ts'
 import type { HeartbeatReply, LogIndex, ReplicaId } from './message.ts'
-import { type Follower, type RaftState, send } from './state.ts'
+import { type Follower, membershipOf, type RaftState, send } from './state.ts'
 
 /** Whether this replica has reason to believe that there is a leader (dissertation, section 4.2.3: leader stickiness). */
 export function hearsLeader(state: RaftState): boolean {
@@ -26,7 +27,7 @@ export function suspectLeader(state: RaftState, leader: ReplicaId, chance: numbe
 /** A follower that misses its leader's heartbeats asks whether the process is there: the bus may know that it is not. */
 export function probeLeader(state: RaftState, effects: Effect[]): void {
   const { role, settings } = state
-  if (role.kind !== 'follower' || role.leader === undefined) return
+  if (role.kind !== 'follower' || role.leader === undefined || !isMember(membershipOf(state), state.id)) return
   if (state.sinceLeaderMs < 1.5 * settings.heartbeatMs || state.sinceProbeMs < settings.heartbeatMs) return
   state.sinceProbeMs = 0
   send(state, role.leader, heartbeatReply(state, role, 0, role.receivedIndex), effects)

@@ -6,12 +6,14 @@ import {
   receivePreVoteReply,
   receiveRequestPreVote,
   receiveRequestVote,
+  receiveTimeoutNow,
   receiveVoteReply,
   waitForLeader,
 } from './election.ts'
 import type { Event } from './event.ts'
 import { acknowledge, receiveAppend, receiveHeartbeat } from './follower.ts'
 import { plus, slice, trim } from './log.ts'
+import { dismiss, proposeChange, settleMemberships } from './membership-change.ts'
 import type { Message, ReplicaId } from './message.ts'
 import { persist, persisted, waitForWrite } from './persistence.ts'
 import { ask, confirmReads, openRound } from './read-index.ts'
@@ -27,6 +29,7 @@ import {
 } from './replication.ts'
 import { becomeFollower, changeRole } from './role.ts'
 import { type RaftState, send } from './state.ts'
+import { askTransfer, endTransfer, handOver, waitForTransfer } from './transfer.ts'
 
 /**
  * Advances one replica in place by one turn: events that came together, in their order. The same state and events give the
@@ -38,9 +41,11 @@ export function step(state: RaftState, events: readonly Event[]): readonly Effec
   for (const event of events) take(state, event, effects)
   advanceCommit(state)
   applyCommitted(state, effects)
+  settleMemberships(state, effects)
   openRound(state, effects)
   confirmReads(state, effects)
   replicate(state, effects)
+  handOver(state, effects)
   acknowledge(state, effects)
   persist(state, effects)
   return effects
@@ -55,6 +60,12 @@ function take(state: RaftState, event: Event, effects: Effect[]): void {
     case 'proposed':
       propose(state, event, effects)
       return
+    case 'changeProposed':
+      proposeChange(state, event, effects)
+      return
+    case 'transferAsked':
+      askTransfer(state, event, effects)
+      return
     case 'asked':
       ask(state, event, effects)
       return
@@ -68,6 +79,7 @@ function take(state: RaftState, event: Event, effects: Effect[]): void {
       suspectLeader(state, event.leader, event.chance)
       return
     case 'stopped':
+      endTransfer(state, 'notLeader', effects)
       changeRole(state, { kind: 'stopped' }, 'the replica stops', effects)
       return
     case 'tick':
@@ -79,11 +91,13 @@ function take(state: RaftState, event: Event, effects: Effect[]): void {
 function tick(state: RaftState, elapsedMs: number, chance: number, effects: Effect[]): void {
   waitForWrite(state, elapsedMs)
   if (state.role.kind === 'stopped') return
+  waitForTransfer(state, elapsedMs, effects)
   if (state.role.kind !== 'leader') {
     waitForLeader(state, elapsedMs, chance, effects)
     return
   }
   checkQuorum(state, elapsedMs, effects)
+  dismiss(state, elapsedMs)
   heartbeatWhenDue(state, elapsedMs, effects)
 }
 
@@ -95,7 +109,7 @@ function receive(state: RaftState, from: ReplicaId, message: Message, effects: E
     return
   }
   if (message.term > term && bindsTerm(message)) {
-    if (message.kind === 'requestVote' && hearsLeader(state)) return
+    if (message.kind === 'requestVote' && !message.isTransfer && hearsLeader(state)) return
     becomeFollower(state, message.term, undefined, `${from} is in term ${message.term}`, effects)
   }
   dispatch(state, from, message, effects)
@@ -123,6 +137,7 @@ function answerOlderTerm(state: RaftState, from: ReplicaId, message: Message, ef
     case 'appendReply':
     case 'appendRefusal':
     case 'heartbeatReply':
+    case 'timeoutNow':
       return
   }
 }
@@ -155,6 +170,9 @@ function dispatch(state: RaftState, from: ReplicaId, message: Message, effects: 
       return
     case 'heartbeatReply':
       receiveHeartbeatReply(state, from, message)
+      return
+    case 'timeoutNow':
+      receiveTimeoutNow(state, from, message, effects)
       return
   }
 }

@@ -1,4 +1,4 @@
-import type { PlacedMembership } from './membership.ts'
+import type { PlacedMembership, Unchangeable } from './membership.ts'
 import type { Entry, LogIndex, Message, ReplicaId, Term } from './message.ts'
 import type { RaftEvent } from './notice.ts'
 import type { RaftSettings } from './settings.ts'
@@ -12,6 +12,18 @@ export type OverloadLimit = keyof Pick<
 
 /** Why a proposal or a read was not taken. */
 export type Refusal = 'notLeader' | OverloadLimit
+
+/** Why a change of the membership was not taken; the first five may pass when tried again. */
+export type ChangeRefusal =
+  | 'notLeader'
+  | 'changeUnderWay'
+  | 'termNotOpen'
+  | 'notCaughtUp'
+  | 'tooFewAlive'
+  | Unchangeable
+
+/** What came of a transfer: `done` when another leader was heard; else this replica leads on if it led. */
+export type TransferOutcome = 'done' | 'notLeader' | 'underWay' | 'noVoter' | 'unreachable' | 'timedOut'
 
 /**
  * What the core wants done, in this order. What must not be said before a flush does not appear before the event
@@ -37,9 +49,12 @@ export type Effect =
   | { readonly kind: 'load'; readonly to: ReplicaId; readonly prevIndex: LogIndex }
   | { readonly kind: 'proposalTaken'; readonly proposal: number; readonly term: Term; readonly index: LogIndex }
   | { readonly kind: 'proposalRefused'; readonly proposal: number; readonly why: Refusal }
+  | { readonly kind: 'changeTaken'; readonly proposal: number; readonly index: LogIndex }
+  | { readonly kind: 'changeRefused'; readonly proposal: number; readonly why: ChangeRefusal }
+  | { readonly kind: 'transferEnded'; readonly transfer: number; readonly outcome: TransferOutcome }
   /** This replica was the leader after the question, and has applied everything committed before it. */
   | { readonly kind: 'readConfirmed'; readonly read: number }
   | { readonly kind: 'readRefused'; readonly read: number; readonly why: Refusal }
-  /** What was proposed here and is not applied yet may or may not be committed by others. */
+  /** What was proposed here, commands and changes, and is not applied yet may or may not be committed by others. */
   | { readonly kind: 'proposalsUncertain' }
   | { readonly kind: 'notice'; readonly event: RaftEvent }

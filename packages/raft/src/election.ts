@@ -1,6 +1,7 @@
 import { hearsLeader, probeLeader } from './contact.ts'
 import type { Effect } from './effect.ts'
 import { entryBytes, isUpToDate, lastIndexOf, lastTermOf, plus, push } from './log.ts'
+import { enlist } from './membership-change.ts'
 import type {
   Entry,
   Message,
@@ -9,20 +10,21 @@ import type {
   RequestPreVote,
   RequestVote,
   Term,
+  TimeoutNow,
   VoteReply,
 } from './message.ts'
-import { createProgress } from './progress.ts'
-import { type Ballot, majorityOf, tally } from './quorum.ts'
+import { type Ballot, reachedByVoters, tally } from './quorum.ts'
 import { becomeFollower, changeRole, enterTerm } from './role.ts'
 import {
   type Candidate,
   drawElectionTimeoutMs,
   isHardStateDurable,
   type Leader,
-  peersOf,
+  membershipOf,
   type RaftState,
   send,
 } from './state.ts'
+import { endTransfer, mayStandAtOnce } from './transfer.ts'
 
 /** Time went by for whoever does not lead. */
 export function waitForLeader(state: RaftState, elapsedMs: number, chance: number, effects: Effect[]): void {
@@ -30,7 +32,7 @@ export function waitForLeader(state: RaftState, elapsedMs: number, chance: numbe
   state.sinceLeaderMs += elapsedMs
   state.sinceProbeMs += elapsedMs
   const dueMs = Math.min(state.electionTimeoutMs, state.suspicion?.dueMs ?? Number.POSITIVE_INFINITY)
-  if (state.electionElapsedMs >= dueMs) startPreVote(state, chance, effects)
+  if (state.isVoter && state.electionElapsedMs >= dueMs) startPreVote(state, chance, effects)
   else probeLeader(state, effects)
 }
 
@@ -40,13 +42,12 @@ export function waitForLeader(state: RaftState, elapsedMs: number, chance: numbe
  */
 export function checkQuorum(state: RaftState, elapsedMs: number, effects: Effect[]): void {
   if (state.role.kind !== 'leader') return
-  let heard = 1
-  for (const progress of state.role.followers.values()) {
-    progress.silentMs += elapsedMs
-    if (progress.silentMs < state.settings.electionTimeoutMinMs) heard++
-  }
-  if (heard >= majorityOf(state.members.length)) return
+  const { electionTimeoutMinMs } = state.settings
+  for (const progress of state.role.followers.values()) progress.silentMs += elapsedMs
+  const silentMs = -reachedByVoters(state, state.role, 0, (progress) => -progress.silentMs)
+  if (silentMs < electionTimeoutMinMs) return
   state.electionElapsedMs = 0
+  effects.push({ kind: 'notice', event: { kind: 'lostQuorum', term: state.role.term } })
   becomeFollower(state, state.hardState.term, undefined, 'a majority did not answer', effects)
 }
 
@@ -72,16 +73,21 @@ function startPreVote(state: RaftState, chance: number, effects: Effect[]): void
 }
 
 /** Stands in a new term. The own vote counts once it is on disk, like everybody's. */
-function startElection(state: RaftState, effects: Effect[]): void {
+function startElection(state: RaftState, isTransfer: boolean, effects: Effect[]): void {
   enterTerm(state, plusOne(state), state.id)
   const { term } = state.hardState
   changeRole(state, { kind: 'candidate', ballots: emptyBallots(state) }, 'an election begins', effects)
   effects.push({ kind: 'notice', event: { kind: 'electionStarted', term } })
   broadcast(
     state,
-    { kind: 'requestVote', term, lastIndex: lastIndexOf(state.log), lastTerm: lastTermOf(state.log) },
+    { kind: 'requestVote', term, lastIndex: lastIndexOf(state.log), lastTerm: lastTermOf(state.log), isTransfer },
     effects,
   )
+}
+
+/** The leader hands over: it wants this replica to stand at once, without asking around (dissertation, section 3.10). */
+export function receiveTimeoutNow(state: RaftState, from: ReplicaId, message: TimeoutNow, effects: Effect[]): void {
+  if (mayStandAtOnce(state, from, message)) startElection(state, true, effects)
 }
 
 /** Counts a candidate's own vote when the disk holds it. */
@@ -142,9 +148,9 @@ export function receiveVoteReply(state: RaftState, from: ReplicaId, reply: VoteR
   receiveBallot(state, role, from, reply.granted, effects)
 }
 
-/** A vote once given is never taken back, so a refusal that comes after it is an old message. */
+/** Only voters count. A vote once given is never taken back, so a refusal that comes after it is an old message. */
 function receiveBallot(state: RaftState, role: Candidate, from: ReplicaId, granted: boolean, effects: Effect[]): void {
-  if (role.ballots.get(from) === 'granted') return
+  if (!role.ballots.has(from) || role.ballots.get(from) === 'granted') return
   role.ballots.set(from, granted ? 'granted' : 'refused')
   count(state, role, effects)
 }
@@ -152,37 +158,38 @@ function receiveBallot(state: RaftState, role: Candidate, from: ReplicaId, grant
 function count(state: RaftState, role: Candidate, effects: Effect[]): void {
   const result = tally(role.ballots.values())
   if (result === 'lost') becomeFollower(state, state.hardState.term, undefined, 'the election was lost', effects)
-  else if (result === 'won' && role.kind === 'preCandidate') startElection(state, effects)
+  else if (result === 'won' && role.kind === 'preCandidate') startElection(state, false, effects)
   else if (result === 'won') startLeading(state, effects)
 }
 
 function startLeading(state: RaftState, effects: Effect[]): void {
   const { log } = state
   const { term } = state.hardState
-  const followers = new Map(peersOf(state).map((peer) => [peer, createProgress(lastIndexOf(log))]))
   const noop: Entry = { term, index: plus(lastIndexOf(log), 1), kind: 'noop', command: new Uint8Array() }
-  push(log, noop)
   const uncommitted = log.entries.slice(state.commitIndex - log.baseIndex)
   const role: Leader = {
     kind: 'leader',
     term,
-    followers,
+    followers: new Map(),
     noopIndex: noop.index,
     ready: false,
-    uncommittedBytes: uncommitted.reduce((bytes, entry) => bytes + entryBytes(entry), 0),
+    uncommittedBytes: [...uncommitted, noop].reduce((bytes, entry) => bytes + entryBytes(entry), 0),
     sinceHeartbeatMs: 0,
     round: 1,
     reads: [],
   }
+  enlist(state, role)
+  push(log, noop)
+  endTransfer(state, 'timedOut', effects)
   changeRole(state, role, 'the election was won', effects)
 }
 
 function emptyBallots(state: RaftState): Map<ReplicaId, Ballot> {
-  return new Map(state.members.map((member) => [member, 'pending']))
+  return new Map(membershipOf(state).voters.map((voter) => [voter, 'pending']))
 }
 
 function broadcast(state: RaftState, message: Message, effects: Effect[]): void {
-  for (const peer of peersOf(state)) send(state, peer, message, effects)
+  for (const voter of membershipOf(state).voters) if (voter !== state.id) send(state, voter, message, effects)
 }
 
 function plusOne(state: RaftState): Term {

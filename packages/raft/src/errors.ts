@@ -1,3 +1,4 @@
+import type { ChangeRefusal, TransferOutcome } from './effect.ts'
 import type { ReplicaId } from './message.ts'
 
 /** This replica does not lead. What was proposed by the call is certainly not in the log on its account. */
@@ -53,6 +54,69 @@ export class CommandTooLargeError extends Error {
 export class ConfigurationError extends Error {
   override readonly name = 'ConfigurationError'
   readonly code = 'bad-configuration'
+}
+
+type MembershipRefusal = Exclude<ChangeRefusal, 'notLeader'>
+
+const membershipRefusals: Readonly<Record<MembershipRefusal, { readonly text: string; readonly retryable: boolean }>> =
+  {
+    changeUnderWay: { text: 'another change is not committed yet. Try again in a moment.', retryable: true },
+    termNotOpen: {
+      text: 'the leader is new, and has not committed an entry of its term yet. Try again in a moment.',
+      retryable: true,
+    },
+    notCaughtUp: {
+      text: 'the learner does not have enough of the log yet. It goes on catching up; try again later.',
+      retryable: true,
+    },
+    tooFewAlive: {
+      text: 'too few of the voters that would remain answer now; it could not be committed, nor undone. Start them first.',
+      retryable: true,
+    },
+    alreadyMember: { text: 'the replica is a member already.', retryable: false },
+    alreadyVoter: { text: 'the replica is a voter already.', retryable: false },
+    notLearner: { text: 'only a learner can become a voter. Add the replica first.', retryable: false },
+    notMember: { text: 'the replica is no member.', retryable: false },
+    lastVoter: {
+      text: 'the last voter cannot go: nobody would be left to decide anything. Add another first.',
+      retryable: false,
+    },
+    tooMany: { text: 'the group has as many replicas as a group may have. Remove one first.', retryable: false },
+  }
+
+/** A change of the membership was refused. Nothing was put into the log. */
+export class MembershipError extends Error {
+  override readonly name = 'MembershipError'
+  readonly code = 'membership-change-refused'
+  readonly why: MembershipRefusal
+  /** Whether the same change may pass later. */
+  readonly retryable: boolean
+  constructor(why: MembershipRefusal) {
+    const { text, retryable } = membershipRefusals[why]
+    super(`The membership was not changed: ${text}`)
+    this.why = why
+    this.retryable = retryable
+  }
+}
+
+type TransferFailure = Exclude<TransferOutcome, 'done' | 'notLeader'>
+
+const transferFailures: Readonly<Record<TransferFailure, string>> = {
+  underWay: 'another transfer is under way. Wait for its end.',
+  noVoter: 'no other voter can take over. Name a voter, or add one.',
+  unreachable: 'the replica that should take over does not answer. Start it, or name another.',
+  timedOut: 'the replica that should take over did not do so in time. Try again, or name another.',
+}
+
+/** The leadership was not handed over; unless another replica was elected meanwhile, this one leads on. */
+export class TransferError extends Error {
+  override readonly name = 'TransferError'
+  readonly code = 'transfer-failed'
+  readonly why: TransferFailure
+  constructor(why: TransferFailure) {
+    super(`The leadership was not handed over: ${transferFailures[why]}`)
+    this.why = why
+  }
 }
 
 /** A message that cannot be used. Whoever receives it counts it and drops it. */

@@ -1,3 +1,4 @@
+import type { MembershipChange } from './membership.ts'
 import type { Entry, LogIndex, Message, ReplicaId, Term } from './message.ts'
 
 /** What can happen to the core. */
@@ -9,6 +10,10 @@ export type Event =
   | { readonly kind: 'persisted'; readonly write: number }
   /** Someone wants a command in the log. The number names the proposal in the effects that answer it. */
   | { readonly kind: 'proposed'; readonly proposal: number; readonly command: Uint8Array }
+  /** Someone wants the membership changed. The number names the change in the effects that answer it. */
+  | { readonly kind: 'changeProposed'; readonly proposal: number; readonly change: MembershipChange }
+  /** Someone wants another replica to lead: the one named, or whoever has most of the log. */
+  | { readonly kind: 'transferAsked'; readonly transfer: number; readonly to: ReplicaId | undefined }
   /** Someone asks whether this replica still leads. */
   | { readonly kind: 'asked'; readonly read: number }
   /** The answer to the effect `load`: entries right after a position. */

@@ -1,10 +1,13 @@
 import { heardLeader, heartbeatReply, matchIndexOf } from './contact.ts'
 import type { Effect } from './effect.ts'
+import { StoreError } from './errors.ts'
 import { invariant } from './invariant.ts'
 import { lastIndexOf, lastPossibleMatch, plus, push, termAt, truncateFrom } from './log.ts'
+import { adopt, rollBack } from './membership-change.ts'
 import type { Append, Entry, Heartbeat, LogIndex, ReplicaId } from './message.ts'
 import { becomeFollower } from './role.ts'
 import { type Follower, type RaftState, send } from './state.ts'
+import { tookOver } from './transfer.ts'
 
 /** Takes a leader's entries, or says where the logs may still agree (Raft paper, section 5.3). */
 export function receiveAppend(state: RaftState, from: ReplicaId, append: Append, effects: Effect[]): void {
@@ -25,6 +28,7 @@ export function receiveAppend(state: RaftState, from: ReplicaId, append: Append,
 
 export function receiveHeartbeat(state: RaftState, from: ReplicaId, heartbeat: Heartbeat, effects: Effect[]): void {
   const role = follow(state, from, effects)
+  if (heartbeat.matchIndex > state.log.durableIndex) throw outdated(state, from, heartbeat.matchIndex)
   commitUpTo(state, Math.min(heartbeat.commitIndex, role.receivedIndex))
   send(state, from, heartbeatReply(state, role, heartbeat.round, heartbeat.sentIndex), effects)
 }
@@ -46,11 +50,21 @@ function follow(state: RaftState, leader: ReplicaId, effects: Effect[]): Followe
   invariant(state.role.kind !== 'leader', `${leader} and ${state.id} both lead in term ${state.hardState.term}`)
   if (state.role.kind !== 'follower' || state.role.leader === undefined) {
     becomeFollower(state, state.hardState.term, leader, 'another leads', effects)
+    tookOver(state, leader, effects)
   }
   invariant(state.role.kind === 'follower', 'whoever hears a leader follows it')
   const { role } = state
   invariant(role.leader === leader, `${leader} and ${role.leader} both lead in term ${state.hardState.term}`)
   return role
+}
+
+/** The disk forgot what it had promised in this very term: a majority may rest on it (Raft paper, section 5.1). */
+function outdated({ id, log }: RaftState, leader: ReplicaId, matchIndex: LogIndex): StoreError {
+  return new StoreError(
+    'outdated',
+    `The store of ${id} ends at entry ${log.durableIndex}, though ${id} has told ${leader} that it holds the log up to ` +
+      `${matchIndex}: the store is older than its promises. Do not start it again: add an empty replica under a new id, and remove ${id}.`,
+  )
 }
 
 /** Entries that are there already stay, even if others follow them: an old append must not cut off newer entries. */
@@ -61,10 +75,12 @@ function take(state: RaftState, entries: readonly Entry[]): void {
       if (termAt(log, entry.index) === entry.term) continue
       invariant(entry.index > state.commitIndex, `the leader's entry ${entry.index} is not the committed one`)
       truncateFrom(log, entry.index)
+      rollBack(state, entry.index)
       if (state.write !== undefined && state.write.lastIndex >= entry.index)
         state.write.lastIndex = plus(entry.index, -1)
     }
     push(log, entry)
+    if (entry.kind === 'members') adopt(state, entry)
   }
 }
 

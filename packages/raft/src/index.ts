@@ -1,14 +1,18 @@
 export {
   CommandTooLargeError,
+  ConfigurationError,
   MalformedMessageError,
+  MembershipError,
   NotLeaderError,
   OverloadedError,
   ProposalUncertainError,
   StoreError,
   type StoreErrorCode,
+  TransferError,
 } from './errors.ts'
 export { InvariantError } from './invariant.ts'
 export { initLmdbStore, type LmdbStoreOptions, openLmdbStore } from './lmdb-store.ts'
+export type { Membership, PlacedMembership } from './membership.ts'
 export type { Entry, LogIndex, ReplicaId, Term } from './message.ts'
 export type { RaftEvent } from './notice.ts'
 export { type RaftStatus, type Replica, type ReplicaOptions, startReplica } from './replica.ts'

@@ -100,3 +100,40 @@ function readIds(reader: ByteReader): readonly ReplicaId[] {
   }
   return ids
 }
+
+/** One step from a membership to the next. */
+export interface MembershipChange {
+  readonly kind: 'addLearner' | 'promote' | 'remove'
+  readonly replica: ReplicaId
+}
+
+/** Why a membership cannot be changed so. */
+export type Unchangeable = 'alreadyMember' | 'alreadyVoter' | 'notLearner' | 'notMember' | 'lastVoter' | 'tooMany'
+
+/**
+ * The membership after a change. One voter more or less: any majority before shares a replica with any majority after, so that no
+ * two leaders can be elected, or entries committed, side by side (dissertation, section 4.1, figure 4.3).
+ */
+export function changed(
+  { voters, learners }: Membership,
+  { kind, replica }: MembershipChange,
+): Membership | Unchangeable {
+  const others = { voters: without(voters, replica), learners: without(learners, replica) }
+  switch (kind) {
+    case 'addLearner':
+      if (isMember({ voters, learners }, replica)) return 'alreadyMember'
+      if (voters.length + learners.length >= maxReplicas) return 'tooMany'
+      return { voters, learners: [...learners, replica].toSorted() }
+    case 'promote':
+      if (voters.includes(replica)) return 'alreadyVoter'
+      if (!learners.includes(replica)) return 'notLearner'
+      return { voters: [...voters, replica].toSorted(), learners: others.learners }
+    case 'remove':
+      if (!isMember({ voters, learners }, replica)) return 'notMember'
+      return others.voters.length === 0 ? 'lastVoter' : others
+  }
+}
+
+function without(ids: readonly ReplicaId[], replica: ReplicaId): readonly ReplicaId[] {
+  return ids.filter((id) => id !== replica)
+}

@@ -37,6 +37,8 @@ export interface RequestVote {
   readonly term: Term
   readonly lastIndex: LogIndex
   readonly lastTerm: Term
+  /** The leader itself asked the sender to stand: whoever hears that leader may vote all the same (dissertation, section 4.2.3). */
+  readonly isTransfer: boolean
 }
 
 export interface VoteReply {
@@ -83,6 +85,8 @@ export interface Heartbeat {
   readonly round: number
   /** The last entry that the leader has sent to this follower. */
   readonly sentIndex: LogIndex
+  /** Up to here this follower has told this leader that its disk holds the log. */
+  readonly matchIndex: LogIndex
 }
 
 /** Answer to a heartbeat; unasked, with round 0, a follower's question whether its leader's process is there at all. */
@@ -98,6 +102,12 @@ export interface HeartbeatReply {
   readonly matchIndex: LogIndex
 }
 
+/** "Stand at once, without a pre-vote" (dissertation, section 3.10). */
+export interface TimeoutNow {
+  readonly kind: 'timeoutNow'
+  readonly term: Term
+}
+
 export type Message =
   | RequestPreVote
   | PreVoteReply
@@ -108,3 +118,4 @@ export type Message =
   | AppendRefusal
   | Heartbeat
   | HeartbeatReply
+  | TimeoutNow

@@ -1,7 +1,7 @@
 import type { Effect } from './effect.ts'
 import { invariant } from './invariant.ts'
 import { lastIndexOf, unwritten } from './log.ts'
-import { isHardStateDurable, type RaftState } from './state.ts'
+import { isHardStateDurable, type RaftState, settledMembershipOf } from './state.ts'
 
 /** Hands the store all that waits, unless a write is under way: then the next one gathers meanwhile. */
 export function persist(state: RaftState, effects: Effect[]): void {
@@ -16,7 +16,7 @@ export function persist(state: RaftState, effects: Effect[]): void {
   log.handedIndex = lastIndexOf(log)
   state.appliedHandedIndex = state.appliedIndex
   state.sinceAppliedHandedMs = 0
-  effects.push({ kind: 'persist', write: number, hardState, entries })
+  effects.push({ kind: 'persist', write: number, hardState, entries, membership: settledMembershipOf(state) })
 }
 
 /** Time went by: what was applied is written with the next entries, but not much later. */

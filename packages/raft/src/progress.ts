@@ -20,6 +20,10 @@ export interface Progress {
   silentMs: number
   /** The last round that it answered. */
   round: number
+  /** Whether it counts for majorities. */
+  votes: boolean
+  /** It is no member any more: time since that was committed. Undefined for a member. */
+  leavingMs: number | undefined
 }
 
 export function createProgress(lastIndex: LogIndex): Progress {
@@ -31,6 +35,8 @@ export function createProgress(lastIndex: LogIndex): Progress {
     loading: false,
     silentMs: 0,
     round: 0,
+    votes: false,
+    leavingMs: undefined,
   }
 }
 

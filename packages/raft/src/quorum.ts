@@ -1,3 +1,6 @@
+import type { Progress } from './progress.ts'
+import type { Leader, RaftState } from './state.ts'
+
 export type Ballot = 'pending' | 'granted' | 'refused'
 
 /** The smallest number of members of which any two sets of that size share one. */
@@ -9,6 +12,18 @@ export function majorityOf(members: number): number {
 export function reachedByMajority(values: readonly number[]): number {
   const descending = values.toSorted((one, other) => other - one)
   return descending[majorityOf(values.length) - 1] ?? 0
+}
+
+/** The highest value that a majority of the voters has reached, the leader's `own` counted like the others if it votes. */
+export function reachedByVoters(
+  state: Pick<RaftState, 'isVoter'>,
+  { followers }: Pick<Leader, 'followers'>,
+  own: number,
+  valueOf: (progress: Progress) => number,
+): number {
+  const values = state.isVoter ? [own] : []
+  for (const progress of followers.values()) if (progress.votes) values.push(valueOf(progress))
+  return reachedByMajority(values)
 }
 
 /** What a vote has come to, given the ballot of each member. */

@@ -1,8 +1,8 @@
 import type { Effect } from './effect.ts'
 import type { Event } from './event.ts'
-import { reachedByMajority } from './quorum.ts'
+import { reachedByVoters } from './quorum.ts'
 import { sendHeartbeats } from './replication.ts'
-import type { Leader, RaftState, Read } from './state.ts'
+import type { RaftState, Read } from './state.ts'
 
 /** Takes a question "am I still the leader?" (ReadIndex: dissertation, section 6.4), or refuses it at once. */
 export function ask(state: RaftState, event: Event & { readonly kind: 'asked' }, effects: Effect[]): void {
@@ -29,13 +29,9 @@ export function openRound(state: RaftState, effects: Effect[]): void {
 export function confirmReads(state: RaftState, effects: Effect[]): void {
   const { role } = state
   if (role.kind !== 'leader' || role.reads.length === 0) return
-  const round = confirmedRound(role)
+  const round = reachedByVoters(state, role, role.round, (progress) => progress.round)
   const isDone = ({ asked }: Read): boolean =>
     asked !== undefined && asked.round <= round && asked.index <= state.appliedIndex
   for (const read of role.reads) if (isDone(read)) effects.push({ kind: 'readConfirmed', read: read.read })
   role.reads = role.reads.filter((read) => !isDone(read))
-}
-
-function confirmedRound(role: Leader): number {
-  return reachedByMajority([role.round, ...[...role.followers.values()].map(({ round }) => round)])
 }

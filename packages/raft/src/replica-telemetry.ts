@@ -1,5 +1,5 @@
 import type { Clock } from '@verdict/runtime'
-import type { Effect } from './effect.ts'
+import type { Effect, OverloadLimit } from './effect.ts'
 import type { LogIndex } from './message.ts'
 import { type ReplicaGauges, ReplicaMetering } from './metering.ts'
 import type { RaftState } from './state.ts'
@@ -25,6 +25,11 @@ export class ReplicaTelemetry {
   /** Within the span that is active now. */
   proposed(proposal: number): void {
     this.tracing.proposed(proposal)
+  }
+
+  /** A proposal or a read was refused before the core saw it. */
+  refused(limit: OverloadLimit): void {
+    this.metering.refused(limit)
   }
 
   /** Called right before an effect is performed. */
@@ -55,6 +60,9 @@ export class ReplicaTelemetry {
         return
       case 'send':
       case 'load':
+      case 'changeTaken':
+      case 'changeRefused':
+      case 'transferEnded':
       case 'readConfirmed':
         return
     }

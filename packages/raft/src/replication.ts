@@ -4,14 +4,14 @@ import { invariant } from './invariant.ts'
 import { entryBytes, lastIndexOf, lastPossibleMatch, plus, push, slice, termAt, within } from './log.ts'
 import type { AppendRefusal, AppendReply, Entry, HeartbeatReply, LogIndex, ReplicaId, Term } from './message.ts'
 import { acknowledged, hasRoom, type Progress, probeFrom, refused, sent, sentIndexOf } from './progress.ts'
-import { reachedByMajority } from './quorum.ts'
+import { reachedByVoters } from './quorum.ts'
 import { type Leader, type RaftState, send } from './state.ts'
 
 /** Puts a command into the log, or refuses it at once. */
 export function propose(state: RaftState, event: Event & { readonly kind: 'proposed' }, effects: Effect[]): void {
   const { role, log, settings } = state
   const { proposal, command } = event
-  if (role.kind !== 'leader') {
+  if (role.kind !== 'leader' || state.transfer !== undefined) {
     effects.push({ kind: 'proposalRefused', proposal, why: 'notLeader' })
     return
   }
@@ -23,10 +23,16 @@ export function propose(state: RaftState, event: Event & { readonly kind: 'propo
     effects.push({ kind: 'proposalRefused', proposal, why: 'maxUncommittedBytes' })
     return
   }
-  const entry: Entry = { term: role.term, index: plus(lastIndexOf(log), 1), kind: 'command', command }
+  const { term, index } = appendOwn(state, role, 'command', command)
+  effects.push({ kind: 'proposalTaken', proposal, term, index })
+}
+
+/** Puts an entry of the leader's own at the end of its log. */
+export function appendOwn({ log }: RaftState, role: Leader, kind: 'command' | 'members', command: Uint8Array): Entry {
+  const entry: Entry = { term: role.term, index: plus(lastIndexOf(log), 1), kind, command }
   push(log, entry)
   role.uncommittedBytes += entryBytes(entry)
-  effects.push({ kind: 'proposalTaken', proposal, term: entry.term, index: entry.index })
+  return entry
 }
 
 /** Sends each follower what waits for it, as far as its pipeline has room: everything that waits goes in one append. */
@@ -122,7 +128,9 @@ export function sendHeartbeats(state: RaftState, role: Leader, effects: Effect[]
   const { term, round } = role
   for (const [to, progress] of role.followers) {
     const { commitIndex } = state
-    send(state, to, { kind: 'heartbeat', term, commitIndex, round, sentIndex: sentIndexOf(progress) }, effects)
+    const { matchIndex } = progress
+    const sentIndex = sentIndexOf(progress)
+    send(state, to, { kind: 'heartbeat', term, commitIndex, round, sentIndex, matchIndex }, effects)
   }
 }
 
@@ -133,8 +141,7 @@ export function sendHeartbeats(state: RaftState, role: Leader, effects: Effect[]
 export function advanceCommit(state: RaftState): void {
   const { role, log } = state
   if (role.kind !== 'leader') return
-  const matches = [...role.followers.values()].map(({ matchIndex }) => matchIndex)
-  const reached = reachedByMajority([log.durableIndex, ...matches]) as LogIndex
+  const reached = reachedByVoters(state, role, log.durableIndex, ({ matchIndex }) => matchIndex) as LogIndex
   if (reached <= state.commitIndex || termAt(log, reached) !== role.term) return
   for (const entry of log.entries.slice(state.commitIndex - log.baseIndex, reached - log.baseIndex)) {
     role.uncommittedBytes -= entryBytes(entry)

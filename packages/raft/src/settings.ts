@@ -1,3 +1,6 @@
+import { ConfigurationError } from './errors.ts'
+import { maxReplicaIdBytes, maxReplicas } from './membership.ts'
+
 /** Timing and bounds of one replica. All replicas of a group should have the same. */
 export interface RaftSettings {
   /** How often a leader speaks to each follower. Ten of them in the shortest election time-out: a few may be lost. */
@@ -13,13 +16,24 @@ export interface RaftSettings {
   readonly maxEntriesPerAppend: number
   /** Bytes in one append: a flush grows with the size beyond this; it must stay below the bus's largest payload. */
   readonly maxAppendBytes: number
-  /** Appends on their way to one follower: enough to hide a round trip behind a flush; what waits becomes one larger append. */
+  /**
+   * Appends on their way to one follower: enough to hide a round trip behind a flush; what waits becomes one larger append. Times
+   * `maxAppendBytes`, it bounds the bytes on their way to one follower.
+   */
   readonly maxAppendsInFlight: number
   /** Proposals that wait to be committed; more are refused at once, so that memory and waiting time stay bounded. */
   readonly maxUncommittedEntries: number
   readonly maxUncommittedBytes: number
   /** Questions "am I still the leader?" that wait for an answer; more are refused at once. */
   readonly maxReadsWaiting: number
+  /** A learner that is further behind the leader is not made a voter: it would hold up commitment. About one append. */
+  readonly maxPromotionLag: number
+  /**
+   * Messages of others that one turn of the replica takes; more are lost, as on their way. Far more than all followers can have
+   * under way: only somebody who sends in error reaches it.
+   */
+  readonly maxMessagesPerTurn: number
+  readonly maxMessageBytesPerTurn: number
   /** Applied entries kept in memory for followers that lag a little; older ones are read from the store. */
   readonly entriesInMemory: number
   readonly bytesInMemory: number
@@ -37,7 +51,49 @@ export const defaultSettings: RaftSettings = {
   maxUncommittedEntries: 16_384,
   maxUncommittedBytes: 16 * 1024 * 1024,
   maxReadsWaiting: 16_384,
+  maxPromotionLag: 1024,
+  maxMessagesPerTurn: 4096,
+  maxMessageBytesPerTurn: 16 * 1024 * 1024,
   entriesInMemory: 4096,
   bytesInMemory: 8 * 1024 * 1024,
   applyFlushMs: 200,
+}
+
+/** The largest membership fits with room to spare. */
+const minAppendBytes = 2 * maxReplicas * maxReplicaIdBytes
+
+/** What a time-out must be above, in heartbeats: with less, one lost heartbeat would depose a leader. */
+const minHeartbeatsPerElection = 2
+
+/**
+ * @throws ConfigurationError when they cannot be meant so: a bound that is no positive whole number, an election time-out that does
+ * not leave room for heartbeats, one shorter at most than at least.
+ */
+export function checkSettings(settings: RaftSettings): void {
+  for (const [name, value] of Object.entries(settings)) {
+    const isWhole = name.endsWith('Ms') || Number.isSafeInteger(value)
+    if (typeof value === 'number' && Number.isFinite(value) && isWhole && value > 0) continue
+    throw new ConfigurationError(
+      `The setting ${name} is ${String(value)}; expected a positive ${name.endsWith('Ms') ? 'number of milliseconds' : 'whole number'}.`,
+    )
+  }
+  const { heartbeatMs, electionTimeoutMinMs, electionTimeoutMaxMs, maxAppendBytes } = settings
+  if (electionTimeoutMinMs < minHeartbeatsPerElection * heartbeatMs) {
+    throw new ConfigurationError(
+      `The shortest election time-out is ${electionTimeoutMinMs} ms with a heartbeat each ${heartbeatMs} ms; expected at least ` +
+        `${minHeartbeatsPerElection} heartbeats in it, better ten.`,
+    )
+  }
+  if (electionTimeoutMaxMs < electionTimeoutMinMs) {
+    throw new ConfigurationError(
+      `The longest election time-out is ${electionTimeoutMaxMs} ms, the shortest ${electionTimeoutMinMs} ms; expected the longest to be ` +
+        'longer, so that not all replicas stand at the same moment.',
+    )
+  }
+  if (maxAppendBytes < minAppendBytes) {
+    throw new ConfigurationError(
+      `An append has at most ${maxAppendBytes} bytes by setting or by the bus; expected at least ${minAppendBytes}, so that it can bring ` +
+        'any membership.',
+    )
+  }
 }

@@ -52,6 +52,16 @@ export interface Leader {
   reads: Read[]
 }
 
+/** A leadership that is being handed over. */
+export interface Transfer {
+  /** Who asked for it; undefined when the leader leaves the group. */
+  readonly transfer: number | undefined
+  readonly to: ReplicaId
+  elapsedMs: number
+  /** Since the target was told to stand. */
+  sinceSentMs: number | undefined
+}
+
 export type Role = Follower | Candidate | Leader | { readonly kind: 'stopped' }
 
 /** All that the core knows, as plain data that it alone owns: it can be cloned, compared and explored. */
@@ -89,6 +99,8 @@ export interface RaftState {
   sinceProbeMs: number
   /** The bus hinted that the leader's process is gone: an election begins when `electionElapsedMs` has come to this. */
   suspicion: { readonly dueMs: number } | undefined
+  /** Outlives the leader's role: it is over when another leader is heard. */
+  transfer: Transfer | undefined
 }
 
 export interface Recovered {
@@ -134,6 +146,7 @@ export function createState(options: CreateStateOptions): RaftState {
     sinceLeaderMs: 0,
     sinceProbeMs: 0,
     suspicion: undefined,
+    transfer: undefined,
   }
   setMemberships(state, [membership, ...entries.filter(({ kind }) => kind === 'members').map(placedMembership)])
   return state
@@ -147,6 +160,13 @@ export function placedMembership(entry: Entry): PlacedMembership {
 /** The membership that counts. */
 export function membershipOf(state: RaftState): PlacedMembership {
   const membership = state.memberships.at(-1)
+  invariant(membership !== undefined, 'there is always a membership')
+  return membership
+}
+
+/** The membership as of `appliedIndex`. */
+export function settledMembershipOf(state: RaftState): PlacedMembership {
+  const [membership] = state.memberships
   invariant(membership !== undefined, 'there is always a membership')
   return membership
 }

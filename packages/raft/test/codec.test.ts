@@ -33,7 +33,15 @@ const append = fc
   })
 
 const message: fc.Arbitrary<Message> = fc.oneof(
-  fc.record({ kind: fc.constantFrom('requestPreVote', 'requestVote'), term, lastIndex: index, lastTerm: term }),
+  fc.record({ kind: fc.constant('requestPreVote'), term, lastIndex: index, lastTerm: term }),
+  fc.record({
+    kind: fc.constant('requestVote'),
+    term,
+    lastIndex: index,
+    lastTerm: term,
+    isTransfer: fc.boolean(),
+  }),
+  fc.record({ kind: fc.constant('timeoutNow'), term }),
   fc.record({ kind: fc.constantFrom('preVoteReply', 'voteReply'), term, granted: fc.boolean() }),
   append,
   fc.record({ term, one: index, other: index }).map(({ one, other, ...rest }) => ({
@@ -50,7 +58,14 @@ const message: fc.Arbitrary<Message> = fc.oneof(
       hintIndex: one,
       prevIndex: (one + more) as LogIndex,
     })),
-  fc.record({ kind: fc.constant('heartbeat'), term, commitIndex: index, round: number, sentIndex: index }),
+  fc.record({
+    kind: fc.constant('heartbeat'),
+    term,
+    commitIndex: index,
+    round: number,
+    sentIndex: index,
+    matchIndex: index,
+  }),
   fc.record({ term, round: number, sentIndex: index, one: index, other: index }).map(({ one, other, ...rest }) => ({
     kind: 'heartbeatReply',
     ...rest,

@@ -57,7 +57,6 @@ async function start(folder: string): Promise<{ leader: Replica<number>; all: re
     const world = { clock: systemClock, random: systemRandom, bus: local.bus() }
     const replica = await startReplica({
       id,
-      members,
       store,
       machine,
       world,

@@ -44,7 +44,6 @@ export class Scene {
     const { members } = this
     const replica = await startReplica({
       id,
-      members,
       store: this.#wrap(openSimulatedStore({ disk: world.disk, group: 'g', replica: id, members })),
       machine,
       world,

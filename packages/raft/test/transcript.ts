@@ -2,13 +2,17 @@ import { step } from '../src/core.ts'
 import type { Effect } from '../src/effect.ts'
 import type { Event } from '../src/event.ts'
 import { lastIndexOf } from '../src/log.ts'
+import { decodeMembership, type Membership, type MembershipChange } from '../src/membership.ts'
 import type { Entry, LogIndex, Message, ReplicaId, Term } from '../src/message.ts'
+import type { RaftEvent } from '../src/notice.ts'
 import { defaultSettings } from '../src/settings.ts'
-import { createState, type HardState, leaderOf, type RaftState } from '../src/state.ts'
+import { createState, type HardState, leaderOf, membershipOf, type RaftState } from '../src/state.ts'
 
 interface Disk {
-  hardState: HardState
-  entries: readonly Entry[]
+  readonly hardState: HardState
+  readonly entries: readonly Entry[]
+  /** The voters that the group began with; none on the disk of a replica that joins. */
+  readonly founders: readonly ReplicaId[]
 }
 
 interface Waiting {
@@ -42,7 +46,8 @@ class Stage {
       batch: () => {
         this.#settings = { ...defaultSettings, maxEntriesPerAppend: Number(words[0]) }
       },
-      replicas: () => this.#start(words as ReplicaId[]),
+      replicas: () => this.#start(words as ReplicaId[], words as ReplicaId[]),
+      join: () => this.#start(words as ReplicaId[], []),
       log: () => this.#writeLog(words[0] as ReplicaId, words.slice(1)),
       tick: () => this.#step(words[0] as ReplicaId, { kind: 'tick', elapsedMs: Number(words[1]), chance: 0 }),
       unreachable: () =>
@@ -52,6 +57,13 @@ class Stage {
           chance: 0,
         }),
       propose: () => this.#propose(words[0] as ReplicaId, words.slice(1)),
+      change: () => this.#change(words[0] as ReplicaId, words[1] ?? '', words[2] as ReplicaId),
+      transfer: () =>
+        this.#step(words[0] as ReplicaId, {
+          kind: 'transferAsked',
+          transfer: ++this.#numbers,
+          to: words[1] as ReplicaId | undefined,
+        }),
       read: () => this.#step(words[0] as ReplicaId, { kind: 'asked', read: ++this.#numbers }),
       stop: () => this.#step(words[0] as ReplicaId, { kind: 'stopped' }),
       deliver: () => this.#deliver(words[0] as ReplicaId | undefined),
@@ -63,6 +75,7 @@ class Stage {
       partition: () => this.#partition(words.join(' ')),
       heal: () => this.#sides.clear(),
       status: () => this.#status(),
+      members: () => this.#members(),
     }
     const act = commands[command]
     if (act === undefined)
@@ -71,8 +84,9 @@ class Stage {
     return this.#lines
   }
 
-  #start(ids: readonly ReplicaId[]): void {
-    for (const id of ids) this.#disks.set(id, { hardState: { term: 0 as Term, votedFor: undefined }, entries: [] })
+  #start(ids: readonly ReplicaId[], founders: readonly ReplicaId[]): void {
+    const hardState = { term: 0 as Term, votedFor: undefined }
+    for (const id of ids) this.#disks.set(id, { hardState, entries: [], founders: founders.toSorted() })
     for (const id of ids) this.#restart(id)
   }
 
@@ -86,16 +100,16 @@ class Stage {
       return { term: Number(text) as Term, index, kind: 'command', command: Buffer.from(`${text}.${index}`) }
     })
     const term = (above ?? entries.at(-1)?.term ?? 0) as Term
-    this.#disks.set(id, { hardState: { term, votedFor: undefined }, entries })
+    this.#disks.set(id, { ...this.#diskOf(id), hardState: { term, votedFor: undefined }, entries })
     this.#restart(id)
   }
 
   #restart(id: ReplicaId): void {
-    const { hardState, entries } = this.#diskOf(id)
+    const { hardState, entries, founders } = this.#diskOf(id)
     const appliedIndex = 0 as LogIndex
-    const recovered = { hardState, appliedIndex, appliedTerm: 0 as Term, entries }
-    const members = [...this.#disks.keys()]
-    this.#replicas.set(id, createState({ id, members, settings: this.#settings, chance: 0, ...recovered }))
+    const membership = { index: 0 as LogIndex, voters: founders, learners: [] }
+    const recovered = { hardState, appliedIndex, appliedTerm: 0 as Term, entries, membership }
+    this.#replicas.set(id, createState({ id, settings: this.#settings, chance: 0, ...recovered }))
   }
 
   #crash(id: ReplicaId): void {
@@ -108,6 +122,13 @@ class Stage {
       return { kind: 'proposed', proposal: ++this.#numbers, command: Buffer.from(text) }
     })
     this.#step(id, ...events)
+  }
+
+  #change(id: ReplicaId, word: string, replica: ReplicaId): void {
+    const kinds: Readonly<Record<string, MembershipChange['kind']>> = { add: 'addLearner', promote: 'promote', remove: 'remove' }
+    const kind = kinds[word]
+    if (kind === undefined) throw new Error(`There is no change ${word}: expected add, promote or remove.`)
+    this.#step(id, { kind: 'changeProposed', proposal: ++this.#numbers, change: { kind, replica } })
   }
 
   /** Every message on its way arrives, or those for one replica; what they cause waits. */
@@ -136,9 +157,11 @@ class Stage {
     const write = this.#writes.get(id)
     if (write === undefined) return
     this.#writes.delete(id)
-    const { entries } = this.#diskOf(id)
+    const disk = this.#diskOf(id)
+    const { entries } = disk
     const first = write.entries[0]?.index ?? entries.length + 1
     this.#disks.set(id, {
+      ...disk,
       hardState: write.hardState,
       entries: [...entries.slice(0, first - 1), ...write.entries],
     })
@@ -177,6 +200,10 @@ class Stage {
     }
   }
 
+  #members(): void {
+    for (const [id, state] of this.#replicas) this.#lines.push(`${id} counts ${describeMembership(membershipOf(state))}`)
+  }
+
   #step(id: ReplicaId, ...events: readonly Event[]): void {
     const state = this.#replicas.get(id)
     if (state === undefined) return
@@ -209,6 +236,15 @@ class Stage {
       case 'proposalRefused':
         this.#lines.push(`${id} refuses proposal ${effect.proposal}: ${effect.why}`)
         return
+      case 'changeTaken':
+        this.#lines.push(`${id} takes change ${effect.proposal} as entry ${effect.index}`)
+        return
+      case 'changeRefused':
+        this.#lines.push(`${id} refuses change ${effect.proposal}: ${effect.why}`)
+        return
+      case 'transferEnded':
+        this.#lines.push(`${id} ends transfer ${effect.transfer}: ${effect.outcome}`)
+        return
       case 'readConfirmed':
         this.#lines.push(`${id} confirms read ${effect.read}`)
         return
@@ -219,11 +255,19 @@ class Stage {
         this.#lines.push(`${id} knows no longer what becomes of its proposals`)
         return
       case 'notice':
-        if (effect.event.kind === 'becameLeader') this.#lines.push(`${id} is ready to serve term ${effect.event.term}`)
+        this.#note(id, effect.event)
         return
       case 'load':
         throw new Error('Logs in scenes are short enough to stay in memory.')
     }
+  }
+
+  #note(id: ReplicaId, event: RaftEvent): void {
+    if (event.kind === 'becameLeader') this.#lines.push(`${id} is ready to serve term ${event.term}`)
+    if (event.kind === 'lostQuorum') this.#lines.push(`${id} hears no majority in term ${event.term}`)
+    if (event.kind === 'transferred') this.#lines.push(`${id} has handed over to ${event.leader}`)
+    if (event.kind === 'membershipChanged') this.#lines.push(`${id} has for good ${describeMembership(event)}`)
+    if (event.kind === 'removed') this.#lines.push(`${id} is removed`)
   }
 
   #diskOf(id: ReplicaId): Disk {
@@ -234,18 +278,23 @@ class Stage {
 }
 
 function shown(entries: readonly Entry[]): string {
-  return entries
-    .map(
-      ({ term, index, kind, command }) =>
-        `${index}:${term} ${kind === 'noop' ? kind : Buffer.from(command).toString()}`,
-    )
-    .join(', ')
+  return entries.map((entry) => `${entry.index}:${entry.term} ${describeEntry(entry)}`).join(', ')
+}
+
+function describeEntry({ kind, command }: Entry): string {
+  if (kind === 'noop') return kind
+  return kind === 'members' ? describeMembership(decodeMembership(command)) : Buffer.from(command).toString()
+}
+
+function describeMembership({ voters, learners }: Membership): string {
+  const learning = learners.length === 0 ? '' : ` learners ${learners.join(' ')}`
+  return voters.length === 0 ? 'nobody' : `voters ${voters.join(' ')}${learning}`
 }
 
 function describe({ kind, term, ...rest }: Message): string {
-  const fields = Object.entries(rest).map(([name, value]) =>
-    Array.isArray(value) ? `[${shown(value as Entry[])}]` : `${name} ${String(value)}`,
-  )
+  const fields = Object.entries(rest)
+    .filter(([name, value]) => name !== 'isTransfer' || value === true)
+    .map(([name, value]) => (Array.isArray(value) ? `[${shown(value as Entry[])}]` : `${name} ${String(value)}`))
   return `${kind} term ${term} ${fields.join(' ')}`.trim()
 }
 

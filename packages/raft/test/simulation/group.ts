@@ -1,7 +1,7 @@
 import { type SimulatedProcess, type SimulatedWorld, Simulation } from '@verdict/runtime/simulated'
 import { NotLeaderError, OverloadedError } from '../../src/errors.ts'
 import type { LogIndex, ReplicaId } from '../../src/message.ts'
-import { RunningReplica } from '../../src/replica.ts'
+import { RunningReplica } from '../../src/running-replica.ts'
 import type { RaftSettings } from '../../src/settings.ts'
 import { initSimulatedStore, openSimulatedStore } from '../../src/simulated-store.ts'
 import type { StateMachine } from '../../src/state-machine.ts'
@@ -86,7 +86,6 @@ export class Group {
     }
     const replica = new RunningReplica<string>({
       id,
-      members: this.#members,
       store,
       machine,
       world,
