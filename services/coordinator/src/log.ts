@@ -56,6 +56,21 @@ export class EventLog {
       case 'lostLeadership':
         this.log.info({ term: event.term, why: event.why }, 'lost leadership')
         break
+      case 'lostQuorum':
+        this.log.warn({ term: event.term }, 'no majority answers: leading no longer')
+        break
+      case 'transferred':
+        this.log.info({ term: event.term, leader: event.leader }, 'handed the leadership over')
+        break
+      case 'membershipChanged':
+        this.log.info({ voters: event.voters, learners: event.learners }, 'membership changed')
+        break
+      case 'removed':
+        this.log.warn('this replica was removed from its group: it may be stopped for good')
+        break
+      case 'flooded':
+        this.log.warn({ lost: event.count }, 'more messages came at once than one turn takes')
+        break
       case 'malformed':
         this.drop(event.subject, event.why)
         break
