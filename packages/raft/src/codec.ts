@@ -3,6 +3,7 @@ import { MalformedMessageError } from './errors.ts'
 import { entryBytes } from './log.ts'
 import { decodeMembership } from './membership.ts'
 import type { Append, AppendRefusal, AppendReply, Entry, HeartbeatReply, LogIndex, Message, Term } from './message.ts'
+import { chunkBytes, readChunk, readSnapshotReply, writeChunk, writeSnapshotReply } from './snapshot-codec.ts'
 
 /** First byte of every message and of every entry on disk. */
 const version = 1
@@ -21,17 +22,23 @@ const kinds = [
   'heartbeat',
   'heartbeatReply',
   'timeoutNow',
+  'snapshotChunk',
+  'snapshotReply',
 ] as const satisfies readonly Message['kind'][]
 
 /** An entry's byte is its place here. New kinds come at the end. */
 const entryKinds = ['noop', 'command', 'members'] as const satisfies readonly Entry['kind'][]
 
 export function encodeMessage(message: Message): Uint8Array {
-  const size =
-    message.kind === 'append' ? message.entries.reduce((bytes, entry) => bytes + entryBytes(entry), maxHeaderBytes) : 64
-  const writer = new ByteWriter(size).byte(version).byte(kinds.indexOf(message.kind)).number(message.term)
+  const writer = new ByteWriter(sizeHint(message)).byte(version).byte(kinds.indexOf(message.kind)).number(message.term)
   writeBody(writer, message)
   return writer.written()
+}
+
+function sizeHint(message: Message): number {
+  if (message.kind === 'append')
+    return message.entries.reduce((bytes, entry) => bytes + entryBytes(entry), maxHeaderBytes)
+  return message.kind === 'snapshotChunk' ? chunkBytes(message) : maxHeaderBytes
 }
 
 function writeBody(writer: ByteWriter, message: Message): void {
@@ -69,6 +76,12 @@ function writeBody(writer: ByteWriter, message: Message): void {
       writer.number(message.receivedIndex).number(message.matchIndex)
       return
     case 'timeoutNow':
+      return
+    case 'snapshotChunk':
+      writeChunk(writer, message)
+      return
+    case 'snapshotReply':
+      writeSnapshotReply(writer, message)
       return
   }
 }
@@ -113,6 +126,10 @@ function readBody(reader: ByteReader, kind: Message['kind'], term: Term): Messag
       return readHeartbeatReply(reader, term)
     case 'timeoutNow':
       return { kind, term }
+    case 'snapshotChunk':
+      return readChunk(reader, term)
+    case 'snapshotReply':
+      return readSnapshotReply(reader, term)
   }
 }
 

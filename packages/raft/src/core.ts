@@ -11,7 +11,7 @@ import {
   waitForLeader,
 } from './election.ts'
 import type { Event } from './event.ts'
-import { acknowledge, receiveAppend, receiveHeartbeat } from './follower.ts'
+import { acknowledge, receiveAppend, receiveChunk, receiveHeartbeat } from './follower.ts'
 import { plus, slice, trim } from './log.ts'
 import { dismiss, proposeChange, settleMemberships } from './membership-change.ts'
 import type { Message, ReplicaId } from './message.ts'
@@ -24,10 +24,13 @@ import {
   receiveAppendRefusal,
   receiveAppendReply,
   receiveHeartbeatReply,
+  receiveSnapshotReply,
   replicate,
   sendLoaded,
 } from './replication.ts'
 import { becomeFollower, changeRole } from './role.ts'
+import { isInstalling } from './snapshot.ts'
+import { sendChunk, startSnapshot, waitForSnapshots } from './snapshot-supply.ts'
 import { type RaftState, send } from './state.ts'
 import { askTransfer, endTransfer, handOver, waitForTransfer } from './transfer.ts'
 
@@ -75,6 +78,12 @@ function take(state: RaftState, event: Event, effects: Effect[]): void {
     case 'loaded':
       sendLoaded(state, event, effects)
       return
+    case 'compacted':
+      startSnapshot(state, event)
+      return
+    case 'snapshotRead':
+      sendChunk(state, event, effects)
+      return
     case 'leaderUnreachable':
       suspectLeader(state, event.leader, event.chance)
       return
@@ -97,7 +106,8 @@ function tick(state: RaftState, elapsedMs: number, chance: number, effects: Effe
     return
   }
   checkQuorum(state, elapsedMs, effects)
-  dismiss(state, elapsedMs)
+  dismiss(state, elapsedMs, effects)
+  waitForSnapshots(state, elapsedMs, effects)
   heartbeatWhenDue(state, elapsedMs, effects)
 }
 
@@ -130,6 +140,7 @@ function answerOlderTerm(state: RaftState, from: ReplicaId, message: Message, ef
     case 'requestVote':
     case 'append':
     case 'heartbeat':
+    case 'snapshotChunk':
       send(state, from, { kind: 'voteReply', term, granted: false }, effects)
       return
     case 'preVoteReply':
@@ -138,6 +149,7 @@ function answerOlderTerm(state: RaftState, from: ReplicaId, message: Message, ef
     case 'appendRefusal':
     case 'heartbeatReply':
     case 'timeoutNow':
+    case 'snapshotReply':
       return
   }
 }
@@ -160,7 +172,7 @@ function dispatch(state: RaftState, from: ReplicaId, message: Message, effects: 
       receiveAppend(state, from, message, effects)
       return
     case 'appendReply':
-      receiveAppendReply(state, from, message)
+      receiveAppendReply(state, from, message, effects)
       return
     case 'appendRefusal':
       receiveAppendRefusal(state, from, message)
@@ -169,10 +181,16 @@ function dispatch(state: RaftState, from: ReplicaId, message: Message, effects: 
       receiveHeartbeat(state, from, message, effects)
       return
     case 'heartbeatReply':
-      receiveHeartbeatReply(state, from, message)
+      receiveHeartbeatReply(state, from, message, effects)
       return
     case 'timeoutNow':
       receiveTimeoutNow(state, from, message, effects)
+      return
+    case 'snapshotChunk':
+      receiveChunk(state, from, message, effects)
+      return
+    case 'snapshotReply':
+      receiveSnapshotReply(state, from, message)
       return
   }
 }
@@ -180,7 +198,7 @@ function dispatch(state: RaftState, from: ReplicaId, message: Message, effects: 
 /** Applies what is committed; a leader is ready once that includes the entry that opened its term. */
 function applyCommitted(state: RaftState, effects: Effect[]): void {
   const { log, role, commitIndex, appliedIndex, settings } = state
-  if (commitIndex > appliedIndex) {
+  if (commitIndex > appliedIndex && !isInstalling(state)) {
     const entries = slice(log, plus(appliedIndex, 1), commitIndex - appliedIndex, Number.POSITIVE_INFINITY)
     effects.push({ kind: 'apply', entries })
     state.appliedIndex = commitIndex

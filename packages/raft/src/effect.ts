@@ -2,7 +2,9 @@ import type { PlacedMembership, Unchangeable } from './membership.ts'
 import type { Entry, LogIndex, Message, ReplicaId, Term } from './message.ts'
 import type { RaftEvent } from './notice.ts'
 import type { RaftSettings } from './settings.ts'
+import type { SnapshotHeader } from './snapshot-header.ts'
 import type { HardState } from './state.ts'
+import type { StagedChunk } from './store.ts'
 
 /** The setting whose bound was met. */
 export type OverloadLimit = keyof Pick<
@@ -42,11 +44,32 @@ export type Effect =
       readonly entries: readonly Entry[]
       /** As of the last entry that was given out to be applied. */
       readonly membership: PlacedMembership
+      /** Values of a snapshot, to be staged with it. */
+      readonly chunk: StagedChunk | undefined
+    }
+  /** Put the staged snapshot in the place of log and space, in one atomic write, and say `persisted` when the disk has it. */
+  | {
+      readonly kind: 'install'
+      readonly write: number
+      readonly hardState: HardState
+      readonly header: SnapshotHeader
     }
   /** These are committed: give their commands to the state machine, in this order, now. */
   | { readonly kind: 'apply'; readonly entries: readonly Entry[] }
-  /** Read the entries after `prevIndex` from the store, and say `loaded`. */
+  /** Read the entries after `prevIndex` from the store, and say `loaded`; or `compacted`, if they are gone. */
   | { readonly kind: 'load'; readonly to: ReplicaId; readonly prevIndex: LogIndex }
+  /**
+   * Read values after a position of the snapshot that is open for a follower, and say `snapshotRead`; without a header, or with
+   * another one's, open a new one and begin with it.
+   */
+  | {
+      readonly kind: 'readSnapshot'
+      readonly to: ReplicaId
+      readonly header: SnapshotHeader | undefined
+      readonly after: string
+    }
+  /** Close the snapshot that is open for a follower, if there is one. */
+  | { readonly kind: 'releaseSnapshot'; readonly to: ReplicaId }
   | { readonly kind: 'proposalTaken'; readonly proposal: number; readonly term: Term; readonly index: LogIndex }
   | { readonly kind: 'proposalRefused'; readonly proposal: number; readonly why: Refusal }
   | { readonly kind: 'changeTaken'; readonly proposal: number; readonly index: LogIndex }

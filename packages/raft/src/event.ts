@@ -1,5 +1,7 @@
 import type { MembershipChange } from './membership.ts'
 import type { Entry, LogIndex, Message, ReplicaId, Term } from './message.ts'
+import type { SnapshotHeader } from './snapshot-header.ts'
+import type { SpaceValues } from './snapshot-values.ts'
 
 /** What can happen to the core. */
 export type Event =
@@ -23,6 +25,17 @@ export type Event =
       readonly prevIndex: LogIndex
       readonly prevTerm: Term
       readonly entries: readonly Entry[]
+    }
+  /** The other answer to `load`: the log begins behind that position. */
+  | { readonly kind: 'compacted'; readonly to: ReplicaId; readonly prevIndex: LogIndex }
+  /** The answer to `readSnapshot`: values right after a position; `done` when there are no more. */
+  | {
+      readonly kind: 'snapshotRead'
+      readonly to: ReplicaId
+      readonly header: SnapshotHeader
+      readonly after: string
+      readonly values: SpaceValues
+      readonly done: boolean
     }
   /** The bus knows nobody who listens for the leader: a hint, never a proof. `chance` as in `tick`. */
   | { readonly kind: 'leaderUnreachable'; readonly leader: ReplicaId; readonly chance: number }

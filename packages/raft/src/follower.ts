@@ -4,14 +4,16 @@ import { StoreError } from './errors.ts'
 import { invariant } from './invariant.ts'
 import { lastIndexOf, lastPossibleMatch, plus, push, termAt, truncateFrom } from './log.ts'
 import { adopt, rollBack } from './membership-change.ts'
-import type { Append, Entry, Heartbeat, LogIndex, ReplicaId } from './message.ts'
+import type { Append, Entry, Heartbeat, LogIndex, ReplicaId, SnapshotChunk } from './message.ts'
 import { becomeFollower } from './role.ts'
+import { isInstalling, receiveSnapshotChunk } from './snapshot.ts'
 import { type Follower, type RaftState, send } from './state.ts'
 import { tookOver } from './transfer.ts'
 
 /** Takes a leader's entries, or says where the logs may still agree (Raft paper, section 5.3). */
 export function receiveAppend(state: RaftState, from: ReplicaId, append: Append, effects: Effect[]): void {
   const role = follow(state, from, effects)
+  if (isInstalling(state)) return
   const lastSent = plus(append.prevIndex, append.entries.length)
   const known = append.prevIndex < state.commitIndex
   if (!known && termAt(state.log, append.prevIndex) !== append.prevTerm) {
@@ -31,6 +33,10 @@ export function receiveHeartbeat(state: RaftState, from: ReplicaId, heartbeat: H
   if (heartbeat.matchIndex > state.log.durableIndex) throw outdated(state, from, heartbeat.matchIndex)
   commitUpTo(state, Math.min(heartbeat.commitIndex, role.receivedIndex))
   send(state, from, heartbeatReply(state, role, heartbeat.round, heartbeat.sentIndex), effects)
+}
+
+export function receiveChunk(state: RaftState, from: ReplicaId, chunk: SnapshotChunk, effects: Effect[]): void {
+  receiveSnapshotChunk(state, follow(state, from, effects), chunk, effects)
 }
 
 /** Tells the leader what the disk holds of its log; nothing else does, so nothing is acknowledged before its flush. */

@@ -6,6 +6,7 @@ import type { Entry, LogIndex } from './message.ts'
 import { createProgress, type Progress } from './progress.ts'
 import { majorityOf } from './quorum.ts'
 import { appendOwn } from './replication.ts'
+import { releaseSnapshot } from './snapshot-supply.ts'
 import { type Leader, membershipOf, placedMembership, type RaftState, setMemberships } from './state.ts'
 import { leave } from './transfer.ts'
 
@@ -87,13 +88,15 @@ export function enlist(state: RaftState, { followers }: Leader): void {
 }
 
 /** Time went by: whoever left has heard of it by now, or never will from this leader. */
-export function dismiss(state: RaftState, elapsedMs: number): void {
+export function dismiss(state: RaftState, elapsedMs: number, effects: Effect[]): void {
   if (state.role.kind !== 'leader' || state.memberships.length > 1) return
   const { followers } = state.role
   for (const [id, progress] of followers) {
     if (progress.leavingMs === undefined) continue
     progress.leavingMs += elapsedMs
-    if (progress.leavingMs >= state.settings.electionTimeoutMinMs) followers.delete(id)
+    if (progress.leavingMs < state.settings.electionTimeoutMinMs) continue
+    followers.delete(id)
+    releaseSnapshot(id, progress, effects)
   }
 }
 

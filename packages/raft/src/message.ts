@@ -1,3 +1,6 @@
+import type { SnapshotHeader } from './snapshot-header.ts'
+import type { SpaceValues } from './snapshot-values.ts'
+
 /** Name of one replica, unique for ever: a replica that lost its disk comes back under another. */
 export type ReplicaId = string & { readonly __brand: 'ReplicaId' }
 /** A leader's reign. Starts at 0 (nobody yet) and only grows. */
@@ -108,6 +111,32 @@ export interface TimeoutNow {
   readonly term: Term
 }
 
+/** Values of a snapshot, right after those up to `after` (Raft paper, figure 13). */
+export interface SnapshotChunk {
+  readonly kind: 'snapshotChunk'
+  readonly term: Term
+  readonly header: SnapshotHeader
+  /** The last key of the chunk before; empty for the first. */
+  readonly after: string
+  readonly values: SpaceValues
+  /** Over all values of the snapshot up to the last of these. */
+  readonly checksum: number
+  /** No values follow these. */
+  readonly done: boolean
+}
+
+/** Up to where the sender's disk has the snapshot of this index and term; an `appendReply` says that it has taken it in. */
+export interface SnapshotReply {
+  readonly kind: 'snapshotReply'
+  readonly term: Term
+  readonly index: LogIndex
+  readonly snapshotTerm: Term
+  /** The last key on disk; empty when the snapshot has to begin anew. */
+  readonly position: string
+  /** Over all values up to there. */
+  readonly checksum: number
+}
+
 export type Message =
   | RequestPreVote
   | PreVoteReply
@@ -119,3 +148,5 @@ export type Message =
   | Heartbeat
   | HeartbeatReply
   | TimeoutNow
+  | SnapshotChunk
+  | SnapshotReply

@@ -21,6 +21,12 @@ export type RaftEvent =
     }
   /** This replica belongs to the group no longer: it takes no part in anything, and may be stopped for good. */
   | { readonly kind: 'removed'; readonly index: LogIndex }
+  /** A follower that was too far behind has a snapshot of everything up to `index`. */
+  | { readonly kind: 'snapshotSent'; readonly to: ReplicaId; readonly index: LogIndex }
+  /** Log and space are a snapshot's of everything up to `index`; nothing before it is applied here. */
+  | { readonly kind: 'snapshotInstalled'; readonly index: LogIndex; readonly term: Term }
+  /** The log up to `index` is forgotten, `entries` of them with this write. */
+  | { readonly kind: 'compacted'; readonly index: LogIndex; readonly entries: number }
   /** One flush: so many entries of the log, in so long. */
   | { readonly kind: 'appended'; readonly entries: number; readonly flushMs: number }
   | { readonly kind: 'applied'; readonly index: number; readonly entries: number }

@@ -1,22 +1,35 @@
 import type { Effect } from './effect.ts'
 import { invariant } from './invariant.ts'
 import { lastIndexOf, unwritten } from './log.ts'
+import { snapshotPersisted, takeChunk, takeComplete } from './snapshot.ts'
 import { isHardStateDurable, type RaftState, settledMembershipOf } from './state.ts'
 
 /** Hands the store all that waits, unless a write is under way: then the next one gathers meanwhile. */
 export function persist(state: RaftState, effects: Effect[]): void {
-  if (state.write !== undefined) return
+  if (state.write !== undefined || installs(state, effects)) return
   const { log, hardState } = state
   const entries = unwritten(log)
   const applied = state.appliedIndex > state.appliedHandedIndex
   const appliedDue = applied && state.sinceAppliedHandedMs >= state.settings.applyFlushMs
-  if (entries.length === 0 && isHardStateDurable(state) && !appliedDue) return
+  const chunk = takeChunk(state)
+  if (entries.length === 0 && isHardStateDurable(state) && !appliedDue && chunk === undefined) return
   const number = ++state.writes
   state.write = { number, hardState, lastIndex: lastIndexOf(log) }
   log.handedIndex = lastIndexOf(log)
   state.appliedHandedIndex = state.appliedIndex
   state.sinceAppliedHandedMs = 0
-  effects.push({ kind: 'persist', write: number, hardState, entries, membership: settledMembershipOf(state) })
+  effects.push({ kind: 'persist', write: number, hardState, entries, membership: settledMembershipOf(state), chunk })
+}
+
+/** A complete snapshot goes alone, with term and vote: nothing of the log that it replaces is written any more. */
+function installs(state: RaftState, effects: Effect[]): boolean {
+  const header = takeComplete(state)
+  if (header === undefined) return false
+  const { hardState, log } = state
+  const number = ++state.writes
+  state.write = { number, hardState, lastIndex: log.durableIndex }
+  effects.push({ kind: 'install', write: number, hardState, header })
+  return true
 }
 
 /** Time went by: what was applied is written with the next entries, but not much later. */
@@ -32,6 +45,7 @@ export function persisted(state: RaftState, number: number, effects: Effect[]): 
   state.durableHardState = write.hardState
   // Entries of the write that were cut off meanwhile do not count: its last index was lowered with the cut.
   if (write.lastIndex > log.durableIndex) log.durableIndex = write.lastIndex
+  snapshotPersisted(state, effects)
   if (!isHardStateDurable(state)) return
   for (const { to, message } of state.held) effects.push({ kind: 'send', to, message })
   state.held = []

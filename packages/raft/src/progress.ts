@@ -1,5 +1,6 @@
 import { plus } from './log.ts'
 import type { LogIndex } from './message.ts'
+import type { Outgoing } from './snapshot-supply.ts'
 
 /** What a leader knows of one follower. Invariant: matchIndex < nextIndex. */
 export interface Progress {
@@ -10,8 +11,11 @@ export interface Progress {
   matchIndex: LogIndex
   /** The next entry to send. */
   nextIndex: LogIndex
-  /** `probe`: one append at a time, until one fits. `replicate`: several are on their way, each right after the last. */
-  mode: 'probe' | 'replicate'
+  /**
+   * `probe`: one append at a time, until one fits. `replicate`: several are on their way, each right after the last. `snapshot`: what
+   * it needs is no longer in the log, and it gets no appends until it has the snapshot.
+   */
+  mode: 'probe' | 'replicate' | 'snapshot'
   /** Last entry of each append on its way, in order. */
   inFlight: LogIndex[]
   /** Older entries are being read from the store for it. */
@@ -20,6 +24,8 @@ export interface Progress {
   silentMs: number
   /** The last round that it answered. */
   round: number
+  /** Defined in mode `snapshot`. */
+  outgoing: Outgoing | undefined
   /** Whether it counts for majorities. */
   votes: boolean
   /** It is no member any more: time since that was committed. Undefined for a member. */
@@ -35,6 +41,7 @@ export function createProgress(lastIndex: LogIndex): Progress {
     loading: false,
     silentMs: 0,
     round: 0,
+    outgoing: undefined,
     votes: false,
     leavingMs: undefined,
   }
@@ -42,13 +49,13 @@ export function createProgress(lastIndex: LogIndex): Progress {
 
 /** Whether another append may leave now. */
 export function hasRoom(progress: Progress, maxInFlight: number): boolean {
-  if (progress.loading) return false
+  if (progress.loading || progress.mode === 'snapshot') return false
   return progress.inFlight.length < (progress.mode === 'probe' ? 1 : maxInFlight)
 }
 
 /** The last entry that the follower should have by now, if nothing was lost. */
 export function sentIndexOf(progress: Progress): LogIndex {
-  return progress.mode === 'probe' ? progress.matchIndex : plus(progress.nextIndex, -1)
+  return progress.mode === 'replicate' ? plus(progress.nextIndex, -1) : progress.matchIndex
 }
 
 /** An append that ends with `lastIndex` leaves. While probing, `nextIndex` stays until it is known to fit. */
@@ -70,6 +77,7 @@ export function acknowledged(progress: Progress, receivedIndex: LogIndex, matchI
 
 /** The follower refused what follows `prevIndex`; `nextIndex` is the leader's next guess. Old refusals change nothing. */
 export function refused(progress: Progress, prevIndex: LogIndex, nextIndex: LogIndex): void {
+  if (progress.mode === 'snapshot') return
   const isOld =
     progress.mode === 'probe' ? prevIndex !== plus(progress.nextIndex, -1) : prevIndex <= progress.matchIndex
   if (!isOld) probeFrom(progress, nextIndex)

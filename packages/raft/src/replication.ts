@@ -2,9 +2,19 @@ import type { Effect } from './effect.ts'
 import type { Event } from './event.ts'
 import { invariant } from './invariant.ts'
 import { entryBytes, lastIndexOf, lastPossibleMatch, plus, push, slice, termAt, within } from './log.ts'
-import type { AppendRefusal, AppendReply, Entry, HeartbeatReply, LogIndex, ReplicaId, Term } from './message.ts'
+import type {
+  AppendRefusal,
+  AppendReply,
+  Entry,
+  HeartbeatReply,
+  LogIndex,
+  ReplicaId,
+  SnapshotReply,
+  Term,
+} from './message.ts'
 import { acknowledged, hasRoom, type Progress, probeFrom, refused, sent, sentIndexOf } from './progress.ts'
 import { reachedByVoters } from './quorum.ts'
+import { continueSnapshot, finishSnapshot, readNextChunk } from './snapshot-supply.ts'
 import { type Leader, type RaftState, send } from './state.ts'
 
 /** Puts a command into the log, or refuses it at once. */
@@ -39,6 +49,7 @@ export function appendOwn({ log }: RaftState, role: Leader, kind: 'command' | 'm
 export function replicate(state: RaftState, effects: Effect[]): void {
   if (state.role.kind !== 'leader') return
   for (const [to, progress] of state.role.followers) {
+    if (progress.mode === 'snapshot') readNextChunk(state, to, progress, effects)
     while (hasRoom(progress, state.settings.maxAppendsInFlight) && wantsMore(progress, lastIndexOf(state.log))) {
       sendNext(state, state.role, to, progress, effects)
     }
@@ -92,11 +103,17 @@ export function sendLoaded(state: RaftState, event: Event & { readonly kind: 'lo
   sendEntries(state, state.role, event.to, progress, event.prevTerm, entries, effects)
 }
 
-export function receiveAppendReply(state: RaftState, from: ReplicaId, reply: AppendReply): void {
+export function receiveAppendReply(state: RaftState, from: ReplicaId, reply: AppendReply, effects: Effect[]): void {
   const progress = hear(state, from)
   if (progress === undefined) return
   checkMatch(state, from, reply.matchIndex)
   acknowledged(progress, reply.receivedIndex, reply.matchIndex)
+  if (progress.mode === 'snapshot') finishSnapshot(from, progress, effects)
+}
+
+export function receiveSnapshotReply(state: RaftState, from: ReplicaId, reply: SnapshotReply): void {
+  const progress = hear(state, from)
+  if (progress !== undefined) continueSnapshot(progress, reply)
 }
 
 export function receiveAppendRefusal(state: RaftState, from: ReplicaId, refusal: AppendRefusal): void {
@@ -106,12 +123,21 @@ export function receiveAppendRefusal(state: RaftState, from: ReplicaId, refusal:
   refused(progress, refusal.prevIndex, plus(match, 1))
 }
 
-export function receiveHeartbeatReply(state: RaftState, from: ReplicaId, reply: HeartbeatReply): void {
+export function receiveHeartbeatReply(
+  state: RaftState,
+  from: ReplicaId,
+  reply: HeartbeatReply,
+  effects: Effect[],
+): void {
   const progress = hear(state, from)
   if (progress === undefined) return
   checkMatch(state, from, reply.matchIndex)
   if (reply.round > progress.round) progress.round = reply.round
   acknowledged(progress, reply.receivedIndex, reply.matchIndex)
+  if (progress.mode === 'snapshot') {
+    finishSnapshot(from, progress, effects)
+    return
+  }
   if (reply.round === 0) return
   const lost = progress.mode === 'probe' || reply.receivedIndex < reply.sentIndex
   if (lost) probeFrom(progress, progress.mode === 'probe' ? progress.nextIndex : plus(reply.receivedIndex, 1))

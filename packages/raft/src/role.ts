@@ -1,5 +1,6 @@
 import type { Effect } from './effect.ts'
 import type { ReplicaId, Term } from './message.ts'
+import { releaseSnapshots } from './snapshot-supply.ts'
 import { createFollower, type Leader, leaderOf, type RaftState, type Role } from './state.ts'
 
 /** Follows a leader, or nobody yet, in a term that is not below the present one. */
@@ -34,5 +35,6 @@ export function changeRole(state: RaftState, role: Role, why: string, effects: E
 function abdicate(leader: Leader, why: string, effects: Effect[]): void {
   if (leader.ready) effects.push({ kind: 'notice', event: { kind: 'lostLeadership', term: leader.term, why } })
   effects.push({ kind: 'proposalsUncertain' })
+  releaseSnapshots(leader, effects)
   for (const { read } of leader.reads) effects.push({ kind: 'readRefused', read, why: 'notLeader' })
 }

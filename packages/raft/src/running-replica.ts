@@ -15,13 +15,14 @@ import type { Event } from './event.ts'
 import { Inbox } from './inbox.ts'
 import { entryOverheadBytes, lastIndexOf, plus } from './log.ts'
 import type { Membership } from './membership.ts'
-import type { Entry, LogIndex, Message, ReplicaId, Term } from './message.ts'
+import type { Entry, Message, ReplicaId, Term } from './message.ts'
 import type { RaftEvent } from './notice.ts'
 import { Proposals } from './proposals.ts'
 import type { RaftStatus, Replica, ReplicaOptions } from './replica.ts'
+import { ReplicaDisk } from './replica-disk.ts'
 import { ReplicaTelemetry } from './replica-telemetry.ts'
 import { checkSettings, defaultSettings } from './settings.ts'
-import { OverlaySpace } from './space.ts'
+import type { OverlaySpace } from './space.ts'
 import { createState, leaderOf, membershipOf, placedMembership, type RaftState } from './state.ts'
 
 /** A tick counts for no more than this many heartbeats: a late timer means that this process slept, not that others were silent. */
@@ -33,7 +34,6 @@ const maxKnownSenders = 64
 
 /** The shell: events in from bus, clock and disk; effects out to them. */
 export class RunningReplica<Result> implements Replica<Result> {
-  readonly space: OverlaySpace
   readonly state: RaftState
   private readonly options: ReplicaOptions<Result>
   private readonly senders = new Map<string, ReplicaId>()
@@ -44,8 +44,8 @@ export class RunningReplica<Result> implements Replica<Result> {
   private readonly telemetry: ReplicaTelemetry
   private readonly subscription: Subscription
   private readonly inbox: Inbox
+  private readonly disk: ReplicaDisk
   private turnDue = false
-  private appliedIndex: LogIndex
   private lastRead = 0
   private malformed = 0
   private lostTold = 0
@@ -69,14 +69,19 @@ export class RunningReplica<Result> implements Replica<Result> {
       appliedTerm: store.termAt(appliedIndex) ?? (0 as Term),
       membership,
       entries: store.read(plus(appliedIndex, 1), store.lastIndex - appliedIndex, Number.POSITIVE_INFINITY),
+      staged: store.staged,
       chance: world.random.fraction(),
     })
-    this.appliedIndex = appliedIndex
     this.inbox = new Inbox(this.state.settings)
-    this.space = new OverlaySpace(store)
     this.telemetry = new ReplicaTelemetry(this.state, world.clock, {
       leads: () => this.state.role.kind === 'leader' && this.state.role.ready,
       proposalsWaiting: () => this.proposals.size,
+    })
+    this.disk = new ReplicaDisk(store, this.state.settings, {
+      happen: (event) => this.happen(event),
+      tell: (event) => this.tell(event),
+      flushed: () => this.telemetry.flushed(),
+      fail: (error) => this.fail(error),
     })
     this.administration = new Administration({
       state: this.state,
@@ -88,6 +93,10 @@ export class RunningReplica<Result> implements Replica<Result> {
     this.subscription = world.bus.subscribe(filter, (message) => this.receive(message))
     this.lastTickMs = world.clock.nowMs()
     this.timer = this.planTick()
+  }
+
+  get space(): OverlaySpace {
+    return this.disk.space
   }
 
   propose(command: Uint8Array): Promise<Result> {
@@ -118,7 +127,7 @@ export class RunningReplica<Result> implements Replica<Result> {
       term: hardState.term,
       leader: leaderOf(this.state),
       commitIndex,
-      appliedIndex: this.appliedIndex,
+      appliedIndex: this.disk.appliedIndex,
       lastIndex: lastIndexOf(log),
     }
   }
@@ -200,13 +209,14 @@ export class RunningReplica<Result> implements Replica<Result> {
         this.send(effect.to, effect.message)
         return
       case 'persist':
-        this.persist(effect)
+      case 'install':
+      case 'load':
+      case 'readSnapshot':
+      case 'releaseSnapshot':
+        this.disk.perform(effect)
         return
       case 'apply':
         this.apply(effect.entries)
-        return
-      case 'load':
-        this.load(effect.to, effect.prevIndex)
         return
       case 'proposalTaken':
         this.proposals.take(effect.proposal, effect.index)
@@ -250,37 +260,17 @@ export class RunningReplica<Result> implements Replica<Result> {
     })
   }
 
-  private persist({ write, hardState, entries, membership }: Effect & { readonly kind: 'persist' }): void {
-    const { store } = this.options
-    const batch = { hardState, entries, appliedIndex: this.appliedIndex, membership, changes: this.space.take() }
-    store.write(batch).then(
-      () => {
-        if (this.failed) return
-        this.space.landed()
-        this.tell({ kind: 'appended', entries: entries.length, flushMs: this.telemetry.flushed() })
-        this.happen({ kind: 'persisted', write })
-      },
-      (error: unknown) => this.fail(error),
-    )
-  }
-
   private apply(entries: readonly Entry[]): void {
+    const { disk } = this
     for (const entry of entries) {
       if (entry.kind === 'command') {
-        const result = this.options.machine.apply(this.space, entry.index, entry.command)
-        this.appliedIndex = entry.index
+        const result = this.options.machine.apply(disk.space, entry.index, entry.command)
+        disk.appliedIndex = entry.index
         this.proposals.applied(entry.index, result)
-      } else this.appliedIndex = entry.index
+      } else disk.appliedIndex = entry.index
       if (entry.kind === 'members') this.administration.applied(entry.index, placedMembership(entry))
     }
-    this.tell({ kind: 'applied', index: this.appliedIndex, entries: entries.length })
-  }
-
-  private load(to: ReplicaId, prevIndex: LogIndex): void {
-    const { maxEntriesPerAppend, maxAppendBytes } = this.state.settings
-    const { store } = this.options
-    const entries = store.read(plus(prevIndex, 1), maxEntriesPerAppend, maxAppendBytes)
-    this.happen({ kind: 'loaded', to, prevIndex, prevTerm: store.termAt(prevIndex) ?? (0 as Term), entries })
+    this.tell({ kind: 'applied', index: disk.appliedIndex, entries: entries.length })
   }
 
   private receive({ subject, payload }: BusMessage): void {
@@ -353,6 +343,7 @@ export class RunningReplica<Result> implements Replica<Result> {
 
   private close(cause: Error | undefined): void {
     this.failed = true
+    this.disk.close()
     this.subscription.unsubscribe()
     this.timer.cancel()
     this.telemetry.closed(cause)

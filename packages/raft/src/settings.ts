@@ -37,6 +37,16 @@ export interface RaftSettings {
   /** Applied entries kept in memory for followers that lag a little; older ones are read from the store. */
   readonly entriesInMemory: number
   readonly bytesInMemory: number
+  /**
+   * What stays of the log on disk behind what is applied, for followers that lag: whichever of the two is reached first ends it. Who
+   * lags further gets the whole space instead. A replica looks at all of it when it starts.
+   */
+  readonly retainedEntries: number
+  readonly retainedBytes: number
+  /** A chunk of a snapshot that is not answered is sent again: above a flush on a busy disk. */
+  readonly snapshotResendMs: number
+  /** A snapshot for a follower that does not come further is given up: while it is open the store cannot use room again. */
+  readonly snapshotPatienceMs: number
   /** What was applied is written with the next entries, or after this time when none come: a restart redoes little. */
   readonly applyFlushMs: number
 }
@@ -56,6 +66,10 @@ export const defaultSettings: RaftSettings = {
   maxMessageBytesPerTurn: 16 * 1024 * 1024,
   entriesInMemory: 4096,
   bytesInMemory: 8 * 1024 * 1024,
+  retainedEntries: 100_000,
+  retainedBytes: 64 * 1024 * 1024,
+  snapshotResendMs: 500,
+  snapshotPatienceMs: 10_000,
   applyFlushMs: 200,
 }
 

@@ -6,6 +6,8 @@ import type { Entry, LogIndex, Message, ReplicaId, Term } from './message.ts'
 import type { Progress } from './progress.ts'
 import type { Ballot } from './quorum.ts'
 import type { RaftSettings } from './settings.ts'
+import type { Incoming } from './snapshot.ts'
+import type { StagedSnapshot } from './store.ts'
 
 /** What must be on disk before anything is said in the term (Raft paper, figure 2: persistent state). */
 export interface HardState {
@@ -90,6 +92,10 @@ export interface RaftState {
   sinceAppliedHandedMs: number
   write: { readonly number: number; readonly hardState: HardState; lastIndex: LogIndex } | undefined
   writes: number
+  /** A snapshot of which some is on disk, and goes on from there. */
+  staged: StagedSnapshot | undefined
+  /** What came of it last. */
+  incoming: Incoming | undefined
   /** Messages of this term that wait until term and vote are on disk. */
   held: { readonly to: ReplicaId; readonly message: Message }[]
   /** Time since a leader was heard, a vote was given, or an election was begun. */
@@ -112,6 +118,7 @@ export interface Recovered {
   readonly entries: readonly Entry[]
   /** As of `appliedIndex`. */
   readonly membership: PlacedMembership
+  readonly staged: StagedSnapshot | undefined
 }
 
 export interface CreateStateOptions extends Recovered {
@@ -123,7 +130,7 @@ export interface CreateStateOptions extends Recovered {
 
 /** The state of a replica that starts, from what its disk holds. */
 export function createState(options: CreateStateOptions): RaftState {
-  const { id, settings, hardState, appliedIndex, appliedTerm, entries, membership, chance } = options
+  const { id, settings, hardState, appliedIndex, appliedTerm, entries, membership, staged, chance } = options
   const state: RaftState = {
     id,
     settings,
@@ -140,6 +147,8 @@ export function createState(options: CreateStateOptions): RaftState {
     sinceAppliedHandedMs: 0,
     write: undefined,
     writes: 0,
+    staged,
+    incoming: undefined,
     held: [],
     electionElapsedMs: 0,
     electionTimeoutMs: drawElectionTimeoutMs(settings, chance),

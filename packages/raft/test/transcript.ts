@@ -1,19 +1,22 @@
 import { step } from '../src/core.ts'
 import type { Effect } from '../src/effect.ts'
+import { StoreError } from '../src/errors.ts'
 import type { Event } from '../src/event.ts'
 import { lastIndexOf } from '../src/log.ts'
-import { decodeMembership, type Membership, type MembershipChange } from '../src/membership.ts'
+import type { MembershipChange } from '../src/membership.ts'
 import type { Entry, LogIndex, Message, ReplicaId, Term } from '../src/message.ts'
 import type { RaftEvent } from '../src/notice.ts'
 import { defaultSettings } from '../src/settings.ts'
-import { createState, type HardState, leaderOf, membershipOf, type RaftState } from '../src/state.ts'
-
-interface Disk {
-  readonly hardState: HardState
-  readonly entries: readonly Entry[]
-  /** The voters that the group began with; none on the disk of a replica that joins. */
-  readonly founders: readonly ReplicaId[]
-}
+import { createState, leaderOf, membershipOf, type RaftState } from '../src/state.ts'
+import {
+  describeEntries,
+  describeEvent,
+  describeHeader,
+  describeMembership,
+  describeMessage,
+  describeValues,
+} from './describe.ts'
+import { StageDisk } from './stage-disk.ts'
 
 interface Waiting {
   readonly from: ReplicaId
@@ -29,9 +32,9 @@ const maxTurns = 10_000
  * `flush` or `settle`. Each command is answered with one line for each thing that happened.
  */
 class Stage {
-  readonly #disks = new Map<ReplicaId, Disk>()
+  readonly #disks = new Map<ReplicaId, StageDisk>()
   readonly #replicas = new Map<ReplicaId, RaftState>()
-  readonly #writes = new Map<ReplicaId, Effect & { readonly kind: 'persist' }>()
+  readonly #writes = new Map<ReplicaId, Effect & { readonly kind: 'persist' | 'install' }>()
   readonly #sides = new Map<ReplicaId, number>()
   #network: Waiting[] = []
   #lines: string[] = []
@@ -46,6 +49,11 @@ class Stage {
       batch: () => {
         this.#settings = { ...defaultSettings, maxEntriesPerAppend: Number(words[0]) }
       },
+      memory: () => {
+        this.#settings = { ...this.#settings, entriesInMemory: Number(words[0]) }
+      },
+      compact: () => this.#compact(words[0] as ReplicaId, Number(words[1]) as LogIndex),
+      space: () => this.#space(),
       replicas: () => this.#start(words as ReplicaId[], words as ReplicaId[]),
       join: () => this.#start(words as ReplicaId[], []),
       log: () => this.#writeLog(words[0] as ReplicaId, words.slice(1)),
@@ -85,8 +93,7 @@ class Stage {
   }
 
   #start(ids: readonly ReplicaId[], founders: readonly ReplicaId[]): void {
-    const hardState = { term: 0 as Term, votedFor: undefined }
-    for (const id of ids) this.#disks.set(id, { hardState, entries: [], founders: founders.toSorted() })
+    for (const id of ids) this.#disks.set(id, new StageDisk(founders))
     for (const id of ids) this.#restart(id)
   }
 
@@ -100,16 +107,23 @@ class Stage {
       return { term: Number(text) as Term, index, kind: 'command', command: Buffer.from(`${text}.${index}`) }
     })
     const term = (above ?? entries.at(-1)?.term ?? 0) as Term
-    this.#disks.set(id, { ...this.#diskOf(id), hardState: { term, votedFor: undefined }, entries })
+    this.#diskOf(id).writeLog(term, entries)
     this.#restart(id)
   }
 
   #restart(id: ReplicaId): void {
-    const { hardState, entries, founders } = this.#diskOf(id)
-    const appliedIndex = 0 as LogIndex
-    const membership = { index: 0 as LogIndex, voters: founders, learners: [] }
-    const recovered = { hardState, appliedIndex, appliedTerm: 0 as Term, entries, membership }
+    const recovered = this.#diskOf(id).start()
     this.#replicas.set(id, createState({ id, settings: this.#settings, chance: 0, ...recovered }))
+  }
+
+  #compact(id: ReplicaId, index: LogIndex): void {
+    const state = this.#replicas.get(id)
+    if (state !== undefined) this.#diskOf(id).compact(index, state)
+  }
+
+  #space(): void {
+    for (const id of this.#replicas.keys())
+      this.#lines.push(`${id} holds [${describeValues(this.#diskOf(id).applied)}]`)
   }
 
   #crash(id: ReplicaId): void {
@@ -125,7 +139,11 @@ class Stage {
   }
 
   #change(id: ReplicaId, word: string, replica: ReplicaId): void {
-    const kinds: Readonly<Record<string, MembershipChange['kind']>> = { add: 'addLearner', promote: 'promote', remove: 'remove' }
+    const kinds: Readonly<Record<string, MembershipChange['kind']>> = {
+      add: 'addLearner',
+      promote: 'promote',
+      remove: 'remove',
+    }
     const kind = kinds[word]
     if (kind === undefined) throw new Error(`There is no change ${word}: expected add, promote or remove.`)
     this.#step(id, { kind: 'changeProposed', proposal: ++this.#numbers, change: { kind, replica } })
@@ -140,7 +158,7 @@ class Stage {
 
   #arrive({ from, to, message }: Waiting): void {
     if (!this.#replicas.has(to) || this.#sides.get(from) !== this.#sides.get(to)) {
-      this.#lines.push(`${from} → ${to} lost: ${describe(message)}`)
+      this.#lines.push(`${from} → ${to} lost: ${describeMessage(message)}`)
       return
     }
     this.#step(to, { kind: 'received', from, message })
@@ -148,7 +166,7 @@ class Stage {
 
   #lose(to: ReplicaId): void {
     for (const { from, message } of this.#network.filter((waiting) => waiting.to === to)) {
-      this.#lines.push(`${from} → ${to} lost: ${describe(message)}`)
+      this.#lines.push(`${from} → ${to} lost: ${describeMessage(message)}`)
     }
     this.#network = this.#network.filter((waiting) => waiting.to !== to)
   }
@@ -157,14 +175,7 @@ class Stage {
     const write = this.#writes.get(id)
     if (write === undefined) return
     this.#writes.delete(id)
-    const disk = this.#diskOf(id)
-    const { entries } = disk
-    const first = write.entries[0]?.index ?? entries.length + 1
-    this.#disks.set(id, {
-      ...disk,
-      hardState: write.hardState,
-      entries: [...entries.slice(0, first - 1), ...write.entries],
-    })
+    this.#diskOf(id).flush(write)
     this.#step(id, { kind: 'persisted', write: write.write })
   }
 
@@ -192,43 +203,63 @@ class Stage {
     for (const [id, state] of this.#replicas) {
       const { role, hardState, commitIndex, log } = state
       const terms = log.entries.map(({ term }) => term).join(' ')
+      const begin = log.baseIndex === 0 ? '' : `after ${log.baseIndex}:${log.baseTerm} `
       const leader = leaderOf(state) ?? 'nobody'
       this.#lines.push(
-        `${id} ${role.kind} term ${hardState.term} leader ${leader} commit ${commitIndex} log [${terms}]`,
+        `${id} ${role.kind} term ${hardState.term} leader ${leader} commit ${commitIndex} log ${begin}[${terms}]`,
       )
       if (lastIndexOf(log) < commitIndex) throw new Error(`${id} has committed more than it has`)
     }
   }
 
   #members(): void {
-    for (const [id, state] of this.#replicas) this.#lines.push(`${id} counts ${describeMembership(membershipOf(state))}`)
+    for (const [id, state] of this.#replicas)
+      this.#lines.push(`${id} counts ${describeMembership(membershipOf(state))}`)
   }
 
   #step(id: ReplicaId, ...events: readonly Event[]): void {
     const state = this.#replicas.get(id)
     if (state === undefined) return
     const before = state.role.kind
-    const effects = step(state, events)
+    const effects = this.#advance(id, state, events)
     if (state.role.kind !== before) {
       this.#lines.push(`${id} ${before} becomes ${state.role.kind} in term ${state.hardState.term}`)
     }
     for (const effect of effects) this.#perform(id, effect)
   }
 
+  /** A store that cannot be trusted stops its replica. */
+  #advance(id: ReplicaId, state: RaftState, events: readonly Event[]): readonly Effect[] {
+    try {
+      return step(state, events)
+    } catch (error) {
+      if (!(error instanceof StoreError)) throw error
+      this.#lines.push(`${id} stops, ${error.code}: ${error.message}`)
+      this.#crash(id)
+      return []
+    }
+  }
+
   #perform(id: ReplicaId, effect: Effect): void {
     switch (effect.kind) {
       case 'send':
         this.#network.push({ from: id, to: effect.to, message: effect.message })
-        this.#lines.push(`${id} → ${effect.to} ${describe(effect.message)}`)
+        this.#lines.push(`${id} → ${effect.to} ${describeMessage(effect.message)}`)
         return
       case 'persist':
         this.#writes.set(id, effect)
         this.#lines.push(
-          `${id} writes term ${effect.hardState.term} vote ${effect.hardState.votedFor ?? 'none'} [${shown(effect.entries)}]`,
+          `${id} writes term ${effect.hardState.term} vote ${effect.hardState.votedFor ?? 'none'} [${describeEntries(effect.entries)}]` +
+            (effect.chunk === undefined ? '' : ` and stages [${describeValues(effect.chunk.values)}]`),
         )
         return
+      case 'install':
+        this.#writes.set(id, effect)
+        this.#lines.push(`${id} installs ${describeHeader(effect.header)}`)
+        return
       case 'apply':
-        this.#lines.push(`${id} applies [${shown(effect.entries)}]`)
+        this.#diskOf(id).apply(effect.entries)
+        this.#lines.push(`${id} applies [${describeEntries(effect.entries)}]`)
         return
       case 'proposalTaken':
         this.#lines.push(`${id} takes proposal ${effect.proposal} as entry ${effect.index}`)
@@ -258,44 +289,29 @@ class Stage {
         this.#note(id, effect.event)
         return
       case 'load':
-        throw new Error('Logs in scenes are short enough to stay in memory.')
+        this.#step(id, this.#diskOf(id).load(effect))
+        return
+      case 'readSnapshot': {
+        const state = this.#replicas.get(id)
+        if (state !== undefined) this.#step(id, this.#diskOf(id).readSnapshot(effect, state))
+        return
+      }
+      case 'releaseSnapshot':
+        this.#diskOf(id).releaseSnapshot(effect.to)
+        return
     }
   }
 
   #note(id: ReplicaId, event: RaftEvent): void {
-    if (event.kind === 'becameLeader') this.#lines.push(`${id} is ready to serve term ${event.term}`)
-    if (event.kind === 'lostQuorum') this.#lines.push(`${id} hears no majority in term ${event.term}`)
-    if (event.kind === 'transferred') this.#lines.push(`${id} has handed over to ${event.leader}`)
-    if (event.kind === 'membershipChanged') this.#lines.push(`${id} has for good ${describeMembership(event)}`)
-    if (event.kind === 'removed') this.#lines.push(`${id} is removed`)
+    const what = describeEvent(event)
+    if (what !== undefined) this.#lines.push(`${id} ${what}`)
   }
 
-  #diskOf(id: ReplicaId): Disk {
+  #diskOf(id: ReplicaId): StageDisk {
     const disk = this.#disks.get(id)
     if (disk === undefined) throw new Error(`There is no replica ${id}.`)
     return disk
   }
-}
-
-function shown(entries: readonly Entry[]): string {
-  return entries.map((entry) => `${entry.index}:${entry.term} ${describeEntry(entry)}`).join(', ')
-}
-
-function describeEntry({ kind, command }: Entry): string {
-  if (kind === 'noop') return kind
-  return kind === 'members' ? describeMembership(decodeMembership(command)) : Buffer.from(command).toString()
-}
-
-function describeMembership({ voters, learners }: Membership): string {
-  const learning = learners.length === 0 ? '' : ` learners ${learners.join(' ')}`
-  return voters.length === 0 ? 'nobody' : `voters ${voters.join(' ')}${learning}`
-}
-
-function describe({ kind, term, ...rest }: Message): string {
-  const fields = Object.entries(rest)
-    .filter(([name, value]) => name !== 'isTransfer' || value === true)
-    .map(([name, value]) => (Array.isArray(value) ? `[${shown(value as Entry[])}]` : `${name} ${String(value)}`))
-  return `${kind} term ${term} ${fields.join(' ')}`.trim()
 }
 
 /** Plays a transcript's commands, the lines that begin with `> `; returns the transcript with what happens now. */

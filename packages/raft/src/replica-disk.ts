@@ -1,0 +1,117 @@
+import { maxHeaderBytes } from './codec.ts'
+import { nextCompaction } from './compaction.ts'
+import type { Effect } from './effect.ts'
+import type { Event } from './event.ts'
+import { plus } from './log.ts'
+import type { LogIndex } from './message.ts'
+import type { RaftEvent } from './notice.ts'
+import type { RaftSettings } from './settings.ts'
+import { maxChunkHeaderBytes } from './snapshot-codec.ts'
+import { SnapshotSender } from './snapshot-sender.ts'
+import { OverlaySpace } from './space.ts'
+import type { LogStore } from './store.ts'
+
+export type DiskEffect = Extract<
+  Effect,
+  { readonly kind: 'persist' | 'install' | 'load' | 'readSnapshot' | 'releaseSnapshot' }
+>
+
+/** What a replica does with what its disk did. */
+export interface DiskListener {
+  happen(event: Event): void
+  tell(event: RaftEvent): void
+  /** Ends the measurement of a flush, in milliseconds. */
+  flushed(): number
+  fail(error: unknown): void
+}
+
+/** A replica's store as its shell drives it: one write at a time, with all that was applied when it leaves. */
+export class ReplicaDisk {
+  readonly space: OverlaySpace
+  appliedIndex: LogIndex
+  private readonly store: LogStore
+  private readonly settings: RaftSettings
+  private readonly listener: DiskListener
+  private readonly snapshots: SnapshotSender
+  private isClosed = false
+
+  constructor(store: LogStore, settings: RaftSettings, listener: DiskListener) {
+    this.store = store
+    this.settings = settings
+    this.listener = listener
+    this.space = new OverlaySpace(store)
+    this.appliedIndex = store.state.appliedIndex
+    this.snapshots = new SnapshotSender(store, settings.maxAppendBytes - maxChunkHeaderBytes - maxHeaderBytes)
+  }
+
+  perform(effect: DiskEffect): void {
+    switch (effect.kind) {
+      case 'persist':
+        this.persist(effect)
+        return
+      case 'install':
+        this.install(effect)
+        return
+      case 'load':
+        this.load(effect)
+        return
+      case 'readSnapshot':
+        this.listener.happen(this.snapshots.read(effect))
+        return
+      case 'releaseSnapshot':
+        this.snapshots.release(effect.to)
+        return
+    }
+  }
+
+  /** What is written meanwhile is told to nobody any more. */
+  close(): void {
+    this.isClosed = true
+  }
+
+  private persist({ write, hardState, entries, membership, chunk }: Effect & { readonly kind: 'persist' }): void {
+    const { store, space, appliedIndex } = this
+    const compactTo = nextCompaction(store, this.settings, this.snapshots.oldestIndex)
+    const { index: before } = store.base
+    const changes = space.take()
+    this.whenWritten(
+      store.write({ hardState, entries, appliedIndex, membership, changes, compactTo, chunk }),
+      write,
+      () => {
+        space.landed()
+        this.listener.tell({ kind: 'appended', entries: entries.length, flushMs: this.listener.flushed() })
+        if (compactTo !== undefined)
+          this.listener.tell({ kind: 'compacted', index: compactTo, entries: compactTo - before })
+      },
+    )
+  }
+
+  private install({ write, hardState, header }: Effect & { readonly kind: 'install' }): void {
+    this.whenWritten(this.store.install(hardState, header), write, () => {
+      this.space.reset()
+      this.appliedIndex = header.index
+    })
+  }
+
+  private whenWritten(written: Promise<void>, write: number, then: () => void): void {
+    written.then(
+      () => {
+        if (this.isClosed) return
+        then()
+        this.listener.happen({ kind: 'persisted', write })
+      },
+      (error: unknown) => this.listener.fail(error),
+    )
+  }
+
+  private load({ to, prevIndex }: Effect & { readonly kind: 'load' }): void {
+    const { maxEntriesPerAppend, maxAppendBytes } = this.settings
+    const prevTerm = this.store.termAt(prevIndex)
+    if (prevTerm === undefined) {
+      this.listener.happen({ kind: 'compacted', to, prevIndex })
+      return
+    }
+    const entries = this.store.read(plus(prevIndex, 1), maxEntriesPerAppend, maxAppendBytes)
+    this.listener.happen({ kind: 'loaded', to, prevIndex, prevTerm, entries })
+  }
+}
