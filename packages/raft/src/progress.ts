@@ -70,6 +70,8 @@ export function acknowledged(progress: Progress, receivedIndex: LogIndex, matchI
   if (progress.mode === 'probe' && receivedIndex >= plus(progress.nextIndex, -1)) {
     progress.mode = 'replicate'
     progress.nextIndex = plus(receivedIndex, 1)
+    // The probe itself may be lost though a heartbeat's answer says that it would fit: it is sent again, and holds up nothing.
+    progress.inFlight = progress.inFlight.filter((lastIndex) => lastIndex <= receivedIndex)
   }
   if (progress.nextIndex <= progress.matchIndex) progress.nextIndex = plus(progress.matchIndex, 1)
   progress.inFlight = progress.inFlight.filter((lastIndex) => lastIndex > progress.matchIndex)

@@ -34,6 +34,14 @@ test('what was received and is not flushed yet ends the probing, but does not co
   expect(progress).toMatchObject({ mode: 'replicate', nextIndex: 9, matchIndex: 2, inFlight: [8] })
 })
 
+test('a probe that was lost holds up nothing when a heartbeat shows that it would have fitted', () => {
+  const progress = createProgress(at(0))
+  sent(progress, at(1))
+  acknowledged(progress, at(0), at(0))
+  expect(progress).toMatchObject({ mode: 'replicate', nextIndex: 1, inFlight: [] })
+  expect(hasRoom(progress, 1)).toBe(true)
+})
+
 test('a refusal of something older than what is asked now changes nothing', () => {
   const progress = createProgress(at(10))
   sent(progress, at(11))
