@@ -14,7 +14,7 @@ import {
 import type { Event } from './event.ts'
 import { Inbox } from './inbox.ts'
 import { entryOverheadBytes, lastIndexOf, plus } from './log.ts'
-import type { Membership } from './membership.ts'
+import { decodeMembership, type Membership } from './membership.ts'
 import type { Entry, Message, ReplicaId, Term } from './message.ts'
 import type { RaftEvent } from './notice.ts'
 import { Proposals } from './proposals.ts'
@@ -23,7 +23,7 @@ import { ReplicaDisk } from './replica-disk.ts'
 import { ReplicaTelemetry } from './replica-telemetry.ts'
 import { checkSettings, defaultSettings } from './settings.ts'
 import type { OverlaySpace } from './space.ts'
-import { createState, leaderOf, membershipOf, placedMembership, type RaftState } from './state.ts'
+import { createState, leaderOf, membershipOf, type RaftState } from './state.ts'
 
 /** A tick counts for no more than this many heartbeats: a late timer means that this process slept, not that others were silent. */
 const maxTickHeartbeats = 2
@@ -268,7 +268,7 @@ export class RunningReplica<Result> implements Replica<Result> {
         disk.appliedIndex = entry.index
         this.proposals.applied(entry.index, result)
       } else disk.appliedIndex = entry.index
-      if (entry.kind === 'members') this.administration.applied(entry.index, placedMembership(entry))
+      if (entry.kind === 'members') this.administration.applied(entry.index, decodeMembership(entry.command))
     }
     this.tell({ kind: 'applied', index: disk.appliedIndex, entries: entries.length })
   }

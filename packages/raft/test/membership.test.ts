@@ -34,7 +34,9 @@ const change: fc.Arbitrary<MembershipChange> = fc.record({
 
 /** All sets of voters that are just large enough to decide. */
 function majorities(voters: readonly ReplicaId[]): readonly (readonly ReplicaId[])[] {
-  const sets = Array.from({ length: 2 ** voters.length }, (_, bits) => voters.filter((_id, place) => (bits >> place) & 1))
+  const sets = Array.from({ length: 2 ** voters.length }, (_, bits) =>
+    voters.filter((_id, place) => (bits >> place) & 1),
+  )
   return sets.filter(({ length }) => length === majorityOf(voters.length))
 }
 
@@ -83,7 +85,9 @@ test('the last voter stays, and there is an end to the members', () => {
   const [first = '' as ReplicaId] = ids
   expect(changed({ voters: [first], learners: [] }, { kind: 'remove', replica: first })).toBe('lastVoter')
   const many = Array.from({ length: maxReplicas - 1 }, (_, place) => `m${10 + place}` as ReplicaId)
-  expect(changed({ voters: [first], learners: many }, { kind: 'addLearner', replica: 'm99' as ReplicaId })).toBe('tooMany')
+  expect(changed({ voters: [first], learners: many }, { kind: 'addLearner', replica: 'm99' as ReplicaId })).toBe(
+    'tooMany',
+  )
 })
 
 test('a membership comes back as it was written', () => {
@@ -113,7 +117,9 @@ test('any bytes are a membership or are refused', () => {
 })
 
 test('what counts is what the last entry in the log says, however often the log is cut and grows again', () => {
-  const steps = fc.array(fc.record({ brings: fc.option(membership), cutFrom: fc.option(fc.nat(20)) }), { maxLength: 40 })
+  const steps = fc.array(fc.record({ brings: fc.option(membership), cutFrom: fc.option(fc.nat(20)) }), {
+    maxLength: 40,
+  })
   fc.assert(
     fc.property(membership, steps, (founding, history) => {
       const state = createState({
@@ -124,6 +130,7 @@ test('what counts is what the last entry in the log says, however often the log 
         appliedTerm: 0 as Term,
         entries: [],
         membership: { index: 0 as LogIndex, ...founding },
+        staged: undefined,
         chance: 0,
       })
       const { log } = state

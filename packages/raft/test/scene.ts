@@ -33,15 +33,21 @@ export class Scene {
     this.members = Array.from({ length: size }, (_, place) => `n${place + 1}` as ReplicaId)
     this.#settings = settings
     this.#wrap = wrap
-    for (const id of this.members) {
-      const process = this.simulation.process(id, (world) => this.#live(id, world))
-      initSimulatedStore({ disk: process.disk, group: 'g', replica: id, members: this.members })
-      process.start()
-    }
+    for (const id of this.members) this.#begin(id, this.members)
   }
 
-  async #live(id: ReplicaId, world: SimulatedWorld): Promise<void> {
-    const { members } = this
+  /** Starts a replica whose store is empty: it waits for somebody to add it. */
+  join(id: string): void {
+    this.#begin(id as ReplicaId, [])
+  }
+
+  #begin(id: ReplicaId, members: readonly ReplicaId[]): void {
+    const process = this.simulation.process(id, (world) => this.#live(id, members, world))
+    initSimulatedStore({ disk: process.disk, group: 'g', replica: id, members })
+    process.start()
+  }
+
+  async #live(id: ReplicaId, members: readonly ReplicaId[], world: SimulatedWorld): Promise<void> {
     const replica = await startReplica({
       id,
       store: this.#wrap(openSimulatedStore({ disk: world.disk, group: 'g', replica: id, members })),
