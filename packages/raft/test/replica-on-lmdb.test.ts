@@ -1,7 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { type Bus, type BusMessage, systemClock, systemRandom } from '@verdict/runtime'
+import { systemClock, systemRandom } from '@verdict/runtime'
 import { expect, test } from 'vitest'
 import {
   initLmdbStore,
@@ -11,6 +11,7 @@ import {
   type StateMachine,
   startReplica,
 } from '../src/index.ts'
+import { LocalBus } from './local-bus.ts'
 
 const members = ['n1', 'n2', 'n3'] as ReplicaId[]
 
@@ -21,30 +22,6 @@ const machine: StateMachine<number> = {
     space.put(key, Buffer.from(`${Number(Buffer.from(space.get(key) ?? '0').toString()) + 1}`))
     return index
   },
-}
-
-/** Carries messages within this process, each on a later turn of the event loop. */
-class LocalBus {
-  readonly #handlers = new Map<string, (message: BusMessage) => void>()
-
-  /** The bus as a replica sees it: it subscribes to everything that ends in its own id. */
-  bus(): Bus {
-    return {
-      maxPayloadBytes: 1024 * 1024,
-      publish: (subject, payload) => {
-        const to = subject.split('.').at(-1) ?? ''
-        setImmediate(() => this.#handlers.get(to)?.({ subject, payload, replyTo: undefined }))
-      },
-      subscribe: (subject, handler) => {
-        const to = subject.split('.').at(-1) ?? ''
-        this.#handlers.set(to, handler)
-        return { unsubscribe: () => this.#handlers.delete(to) }
-      },
-      flush: () => Promise.resolve(),
-      close: () => Promise.resolve(),
-      [Symbol.asyncDispose]: () => Promise.resolve(),
-    }
-  }
 }
 
 /** Starts a group, and resolves with whoever of it is ready to serve. */
