@@ -22,19 +22,26 @@ export function proposeChange(
 ): void {
   const { role } = state
   const { proposal, change } = event
-  const refuse = (why: ChangeRefusal): void => {
+  const next = nextMembership(state, change)
+  if (role.kind !== 'leader' || typeof next === 'string') {
+    const why = typeof next === 'string' ? next : 'notLeader'
     effects.push({ kind: 'changeRefused', proposal, why })
+    return
   }
-  if (role.kind !== 'leader' || state.transfer !== undefined) return refuse('notLeader')
-  if (state.memberships.length > 1) return refuse('changeUnderWay')
-  if (state.commitIndex < role.noopIndex) return refuse('termNotOpen')
-  const next = changed(membershipOf(state), change)
-  if (typeof next === 'string') return refuse(next)
-  if (change.kind === 'promote' && !isCaughtUp(state, role.followers.get(change.replica))) return refuse('notCaughtUp')
-  if (changesVoters(change, state) && !isAlive(state, role, next)) return refuse('tooFewAlive')
   const entry = appendOwn(state, role, 'members', encodeMembership(next))
   adopt(state, entry)
   effects.push({ kind: 'changeTaken', proposal, index: entry.index })
+}
+
+function nextMembership(state: RaftState, change: MembershipChange): Membership | ChangeRefusal {
+  const { role } = state
+  if (role.kind !== 'leader' || state.transfer !== undefined) return 'notLeader'
+  if (state.memberships.length > 1) return 'changeUnderWay'
+  if (state.commitIndex < role.noopIndex) return 'termNotOpen'
+  const next = changed(membershipOf(state), change)
+  if (typeof next === 'string') return next
+  if (change.kind === 'promote' && !isCaughtUp(state, role.followers.get(change.replica))) return 'notCaughtUp'
+  return changesVoters(change, state) && !isAlive(state, role, next) ? 'tooFewAlive' : next
 }
 
 /** A learner that votes before it has the log would hold up every commitment (dissertation, section 4.2.1). */

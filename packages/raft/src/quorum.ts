@@ -19,10 +19,10 @@ export function reachedByVoters(
   state: Pick<RaftState, 'isVoter'>,
   { followers }: Pick<Leader, 'followers'>,
   own: number,
-  valueOf: (progress: Progress) => number,
+  reachedBy: (progress: Progress) => number,
 ): number {
   const values = state.isVoter ? [own] : []
-  for (const progress of followers.values()) if (progress.votes) values.push(valueOf(progress))
+  for (const progress of followers.values()) if (progress.votes) values.push(reachedBy(progress))
   return reachedByMajority(values)
 }
 

@@ -12,18 +12,23 @@ export function askTransfer(
   effects: Effect[],
 ): void {
   const { transfer } = event
-  const end = (outcome: TransferOutcome): void => {
-    effects.push({ kind: 'transferEnded', transfer, outcome })
-  }
-  const { role } = state
-  if (role.kind !== 'leader') return end('notLeader')
-  if (state.transfer !== undefined) return end('underWay')
-  const to = event.to ?? mostCaughtUp(state, role)
-  if (to === state.id) return end('done')
-  const progress = to === undefined ? undefined : role.followers.get(to)
-  if (to === undefined || progress?.votes !== true) return end('noVoter')
-  if (progress.silentMs >= state.settings.electionTimeoutMinMs) return end('unreachable')
-  state.transfer = { transfer, to, elapsedMs: 0, sinceSentMs: undefined }
+  const to = targetOf(state, event.to)
+  if ('outcome' in to) effects.push({ kind: 'transferEnded', transfer, outcome: to.outcome })
+  else state.transfer = { transfer, to: to.target, elapsedMs: 0, sinceSentMs: undefined }
+}
+
+function targetOf(
+  state: RaftState,
+  wanted: ReplicaId | undefined,
+): { readonly target: ReplicaId } | { readonly outcome: TransferOutcome } {
+  const { role, transfer, settings } = state
+  if (role.kind !== 'leader') return { outcome: 'notLeader' }
+  if (transfer !== undefined) return { outcome: 'underWay' }
+  const target = wanted ?? mostCaughtUp(state, role)
+  if (target === state.id) return { outcome: 'done' }
+  const progress = target === undefined ? undefined : role.followers.get(target)
+  if (target === undefined || progress?.votes !== true) return { outcome: 'noVoter' }
+  return progress.silentMs < settings.electionTimeoutMinMs ? { target } : { outcome: 'unreachable' }
 }
 
 /** A leader that is no longer a member hands over to whoever has most, and waits no longer than for any transfer. */
