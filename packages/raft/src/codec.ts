@@ -3,12 +3,16 @@ import { MalformedMessageError } from './errors.ts'
 import { entryBytes } from './log.ts'
 import { decodeMembership } from './membership.ts'
 import type { Append, AppendRefusal, AppendReply, Entry, HeartbeatReply, LogIndex, Message, Term } from './message.ts'
+import type { Starts } from './peer-starts.ts'
 import { chunkBytes, readChunk, readSnapshotReply, writeChunk, writeSnapshotReply } from './snapshot-codec.ts'
 
 /** First byte of every message and of every entry on disk. */
 const version = 1
 /** More than any message needs besides its entries. */
 export const maxHeaderBytes = 64
+
+/** As somebody says who has not counted yet, and has heard nobody. */
+const unknownStarts: Starts = { own: 0, heard: 0 }
 
 /** A kind's byte on the wire is its place here. New kinds come at the end. */
 const kinds = [
@@ -29,10 +33,11 @@ const kinds = [
 /** An entry's byte is its place here. New kinds come at the end. */
 const entryKinds = ['noop', 'command', 'members'] as const satisfies readonly Entry['kind'][]
 
-export function encodeMessage(message: Message): Uint8Array {
+/** @param starts go behind the message: what else is there must be read before they mean anything */
+export function encodeMessage(message: Message, { own, heard }: Starts = unknownStarts): Uint8Array {
   const writer = new ByteWriter(sizeHint(message)).byte(version).byte(kinds.indexOf(message.kind)).number(message.term)
   writeBody(writer, message)
-  return writer.written()
+  return writer.number(own).number(heard).written()
 }
 
 function sizeHint(message: Message): number {
@@ -91,13 +96,19 @@ function writeBody(writer: ByteWriter, message: Message): void {
  * @throws MalformedMessageError when it is none, or none of this version.
  */
 export function decodeMessage(payload: Uint8Array): Message {
+  return decodeEnvelope(payload).message
+}
+
+/** As `decodeMessage`, with what goes along. */
+export function decodeEnvelope(payload: Uint8Array): { readonly message: Message; readonly starts: Starts } {
   const reader = new ByteReader(payload.slice())
   checkVersion(reader)
   const kind = kinds[reader.byte()]
   if (kind === undefined) throw new MalformedMessageError('its kind is unknown')
   const message = readBody(reader, kind, reader.number() as Term)
+  const starts = { own: reader.number(), heard: reader.number() }
   reader.end()
-  return message
+  return { message, starts }
 }
 
 function readBody(reader: ByteReader, kind: Message['kind'], term: Term): Message {

@@ -30,6 +30,8 @@ export type RaftEvent =
   /** One flush: so many entries of the log, in so long. */
   | { readonly kind: 'appended'; readonly entries: number; readonly flushMs: number }
   | { readonly kind: 'applied'; readonly index: number; readonly entries: number }
+  /** What this replica says is not heard: it runs on a store that is older than its promises, or says it late. Told once. */
+  | { readonly kind: 'outdatedPeer'; readonly replica: ReplicaId }
   /** A message that cannot be used was dropped; `count` of them since the start. */
   | { readonly kind: 'malformed'; readonly subject: string; readonly why: string; readonly count: number }
   /** More messages came at once than one turn takes; they are lost, as on the way. `count` of them since the start. */

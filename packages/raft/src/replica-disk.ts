@@ -9,7 +9,7 @@ import type { RaftSettings } from './settings.ts'
 import { maxChunkHeaderBytes } from './snapshot-codec.ts'
 import { SnapshotSender } from './snapshot-sender.ts'
 import { OverlaySpace } from './space.ts'
-import type { LogStore } from './store.ts'
+import type { LogStore, StoreBatch } from './store.ts'
 
 export type DiskEffect = Extract<
   Effect,
@@ -22,6 +22,8 @@ export interface DiskListener {
   tell(event: RaftEvent): void
   /** Ends the measurement of a flush, in milliseconds. */
   flushed(): number
+  /** What else is to be remembered with a write, when it is new. */
+  peerStarts(): StoreBatch['peerStarts']
   fail(error: unknown): void
 }
 
@@ -74,16 +76,14 @@ export class ReplicaDisk {
     const compactTo = nextCompaction(store, this.settings, this.snapshots.oldestIndex)
     const { index: before } = store.base
     const changes = space.take()
-    this.whenWritten(
-      store.write({ hardState, entries, appliedIndex, membership, changes, compactTo, chunk }),
-      write,
-      () => {
-        space.landed()
-        this.listener.tell({ kind: 'appended', entries: entries.length, flushMs: this.listener.flushed() })
-        if (compactTo !== undefined)
-          this.listener.tell({ kind: 'compacted', index: compactTo, entries: compactTo - before })
-      },
-    )
+    const peerStarts = this.listener.peerStarts()
+    const batch = { hardState, entries, appliedIndex, membership, changes, compactTo, chunk, peerStarts }
+    this.whenWritten(store.write(batch), write, () => {
+      space.landed()
+      this.listener.tell({ kind: 'appended', entries: entries.length, flushMs: this.listener.flushed() })
+      if (compactTo !== undefined)
+        this.listener.tell({ kind: 'compacted', index: compactTo, entries: compactTo - before })
+    })
   }
 
   private install({ write, hardState, header }: Effect & { readonly kind: 'install' }): void {

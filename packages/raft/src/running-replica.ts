@@ -1,7 +1,7 @@
 import { context, ROOT_CONTEXT } from '@opentelemetry/api'
 import type { BusMessage, Subscription, Timer } from '@verdict/runtime'
 import { Administration } from './administration.ts'
-import { decodeMessage, encodeMessage, maxHeaderBytes } from './codec.ts'
+import { decodeEnvelope, encodeMessage, maxHeaderBytes } from './codec.ts'
 import { step } from './core.ts'
 import type { Effect, OverloadLimit, Refusal } from './effect.ts'
 import {
@@ -17,6 +17,7 @@ import { entryOverheadBytes, lastIndexOf, plus } from './log.ts'
 import { decodeMembership, type Membership } from './membership.ts'
 import type { Entry, Message, ReplicaId, Term } from './message.ts'
 import type { RaftEvent } from './notice.ts'
+import { PeerStarts } from './peer-starts.ts'
 import { Proposals } from './proposals.ts'
 import type { RaftStatus, Replica, ReplicaOptions } from './replica.ts'
 import { ReplicaDisk } from './replica-disk.ts'
@@ -44,6 +45,7 @@ export class RunningReplica<Result> implements Replica<Result> {
   private readonly telemetry: ReplicaTelemetry
   private readonly subscription: Subscription
   private readonly inbox: Inbox
+  private readonly peerStarts: PeerStarts
   private readonly disk: ReplicaDisk
   private turnDue = false
   private lastRead = 0
@@ -77,10 +79,12 @@ export class RunningReplica<Result> implements Replica<Result> {
       leads: () => this.state.role.kind === 'leader' && this.state.role.ready,
       proposalsWaiting: () => this.proposals.size,
     })
+    this.peerStarts = new PeerStarts(store, id)
     this.disk = new ReplicaDisk(store, this.state.settings, {
       happen: (event) => this.happen(event),
       tell: (event) => this.tell(event),
       flushed: () => this.telemetry.flushed(),
+      peerStarts: () => this.peerStarts.takeNews(),
       fail: (error) => this.fail(error),
     })
     this.administration = new Administration({
@@ -249,7 +253,7 @@ export class RunningReplica<Result> implements Replica<Result> {
 
   private send(to: ReplicaId, message: Message): void {
     const { world, subject, id } = this.options
-    const payload = encodeMessage(message)
+    const payload = encodeMessage(message, this.peerStarts.forPeer(to))
     if (to !== leaderOf(this.state)) {
       world.bus.publish(subject(id, to), payload)
       return
@@ -279,8 +283,12 @@ export class RunningReplica<Result> implements Replica<Result> {
       return
     }
     try {
-      this.inbox.addMessage(this.senderOf(subject), decodeMessage(payload), payload.length)
-      this.turnSoon()
+      const from = this.senderOf(subject)
+      const { message, starts } = decodeEnvelope(payload)
+      if (this.peerStarts.admits(from, starts)) {
+        this.inbox.addMessage(from, message, payload.length)
+        this.turnSoon()
+      } else if (this.peerStarts.isFirstRefused(from)) this.tell({ kind: 'outdatedPeer', replica: from })
     } catch (error) {
       if (error instanceof MalformedMessageError) {
         this.tell({ kind: 'malformed', subject, why: error.message, count: ++this.malformed })

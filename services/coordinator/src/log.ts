@@ -68,6 +68,15 @@ export class EventLog {
       case 'removed':
         this.log.warn('this replica was removed from its group: it may be stopped for good')
         break
+      case 'snapshotSent':
+        this.log.info({ replica: event.to, index: event.index }, 'a replica that was far behind has a snapshot')
+        break
+      case 'snapshotInstalled':
+        this.log.info({ index: event.index }, 'took over a snapshot')
+        break
+      case 'outdatedPeer':
+        this.log.warn({ replica: event.replica }, 'a replica that has forgotten a start of its own is not heard')
+        break
       case 'flooded':
         this.log.warn({ lost: event.count }, 'more messages came at once than one turn takes')
         break
@@ -79,6 +88,7 @@ export class EventLog {
         break
       case 'becameLeader':
       case 'appended':
+      case 'compacted':
       case 'applied':
         break
     }
