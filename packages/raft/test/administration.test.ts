@@ -159,6 +159,17 @@ test('a whole group that stops comes to its end', async () => {
   await scene.outcomes([...scene.replicas.values()].map((replica) => replica.stop()))
 })
 
+test('a proposal beyond the bound is refused before it is put anywhere', async () => {
+  const scene = new Scene(1, { maxUncommittedEntries: 5 })
+  const { replica } = await scene.leader()
+  const taken = ['a', 'b', 'c', 'd', 'e'].map((text) => replica.propose(command(text)))
+  const order: string[] = []
+  const refused = replica.propose(command('f')).catch(() => order.push('refused'))
+  queueMicrotask(() => order.push('the core had its turn'))
+  await scene.outcomes([...taken, refused])
+  expect(order).toEqual(['refused', 'the core had its turn'])
+})
+
 test('proposals and reads of one turn beyond the bounds are refused at once, and keep no memory', async () => {
   const scene = new Scene(1, { maxUncommittedEntries: 5, maxReadsWaiting: 3 })
   const { replica } = await scene.leader()

@@ -133,6 +133,9 @@ test.each([
   ['an entry of a term above the sender', [1, 4, 5, 1, 3, 0, 1, 9, 1, 0], /term above/],
   ['more entries than bytes', [1, 4, 5, 1, 3, 0, 0xff, 0xff, 0x03], /no room/],
   ['a number above the safe integers', [1, 2, 1, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f], /too large/],
+  ['an entry of an unknown kind', [1, 4, 5, 1, 3, 0, 1, 4, 9, 0], /kind of an entry is unknown/],
+  ['a membership without voters', [1, 4, 5, 1, 3, 0, 1, 4, 2, 2, 0, 0], /without voters/],
+  ['a membership that ends too early', [1, 4, 5, 1, 3, 0, 1, 4, 2, 1, 1], /ends too early/],
   ['more on disk than received', [1, 8, 1, 1, 5, 5, 6], /more is flushed/],
 ])('%s is refused', (_, bytes, reason) => {
   expect(() => decodeMessage(Uint8Array.from(bytes))).toThrow(reason)

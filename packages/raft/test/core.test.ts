@@ -1,7 +1,9 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { entryBytes } from '../src/log.ts'
-import type { ReplicaId, Term } from '../src/message.ts'
+import { encodeMembership } from '../src/membership.ts'
+import type { LogIndex, ReplicaId, Term } from '../src/message.ts'
+import { membershipOf } from '../src/state.ts'
 import { DrivenCore } from './driven-core.ts'
 
 const three = ['n1', 'n2', 'n3']
@@ -149,6 +151,21 @@ test.each([
   expect(core.sent).toMatchObject([{ kind: 'voteReply', to: 'n7', term: 3, granted: true }])
   core.askedForVote('n8', 3, false)
   expect(core.sent).toMatchObject([{ kind: 'voteReply', to: 'n8', term: 3, granted: false }])
+})
+
+test('what the log says of the members counts again after a restart, applied or not', () => {
+  const command = encodeMembership({ voters: ['n2', 'n3', 'n4'] as ReplicaId[], learners: ['n1'] as ReplicaId[] })
+  const entry = { term: 1 as Term, index: 1 as LogIndex, kind: 'members', command } as const
+  const core = new DrivenCore({ voters: three, term: 1, entries: [entry] })
+  expect(membershipOf(core.state)).toMatchObject({ index: 1, voters: ['n2', 'n3', 'n4'], learners: ['n1'] })
+  expect(core.tick(5000).effects).toEqual([])
+})
+
+test('the disk is told the members as of what is applied, not those that may be rolled back', () => {
+  const core = new DrivenCore({ voters: three }).stand('n2').acknowledge('n2')
+  core.happen({ kind: 'changeProposed', proposal: 1, change: { kind: 'addLearner', replica: 'n4' as ReplicaId } })
+  const written = core.effects.find((effect) => effect.kind === 'persist')
+  expect(written).toMatchObject({ membership: { index: 0, voters: three, learners: [] } })
 })
 
 describe('to stand at once', () => {
