@@ -88,7 +88,7 @@ export class ReplicaDisk {
 
   private install({ write, hardState, header }: Effect & { readonly kind: 'install' }): void {
     this.whenWritten(this.store.install(hardState, header), write, () => {
-      this.space.reset()
+      this.space.replaced()
       this.appliedIndex = header.index
     })
   }

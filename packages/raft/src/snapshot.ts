@@ -54,18 +54,11 @@ export function takeChunk(state: RaftState): StagedChunk | undefined {
   return { header, after, values, checksum }
 }
 
-/** The snapshot that is to be installed now, if there is one. */
-export function takeComplete(state: RaftState): SnapshotHeader | undefined {
-  const { incoming, role } = state
+/** The snapshot that is to be installed now, if there is one. The log is as it was when the last chunk came: it is still needed. */
+export function takeComplete({ incoming }: RaftState): SnapshotHeader | undefined {
   if (incoming?.phase !== 'complete') return undefined
-  const { header } = incoming.chunk
-  if (hasAlready(state, header)) {
-    state.incoming = undefined
-    if (role.kind === 'follower') tellMatch(state, role, header.index)
-    return undefined
-  }
   incoming.phase = 'installing'
-  return header
+  return incoming.chunk.header
 }
 
 /** A write landed: with it the chunk, or the snapshot as a whole. */

@@ -64,10 +64,9 @@ export class OverlaySpace implements StateSpace {
     this.underWay = new Map()
   }
 
-  /** Another space took the place of the store's: what gathered here was meant for the one that is gone. */
-  reset(): void {
-    this.underWay = new Map()
-    this.gathered = new Map()
+  /** Another space took the place of the store's. What was meant for the one that is gone must not get into it. */
+  replaced(): void {
+    invariant(this.underWay.size === 0 && this.gathered.size === 0, 'nothing is applied while a snapshot is installed')
   }
 }
 

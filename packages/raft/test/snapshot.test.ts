@@ -110,6 +110,7 @@ test('between the last chunk and the installation nothing is taken into the log 
     entries: [entryAt(3, 4)],
     commitIndex: 2 as LogIndex,
   }
+  take(state, { ...append, entries: [], commitIndex: 0 as LogIndex })
   take(state, chunk(5, 2))
   for (let write = 0; write < 2; write++) {
     expect(kinds(take(state, append))).toEqual([])
