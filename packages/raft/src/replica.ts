@@ -121,10 +121,7 @@ export class RunningReplica<Result> implements Replica<Result> {
     })
     this.appliedIndex = appliedIndex
     this.space = new OverlaySpace(store)
-    this.telemetry = new ReplicaTelemetry(this.state, world.clock, {
-      leads: () => this.state.role.kind === 'leader' && this.state.role.ready,
-      proposalsWaiting: () => this.proposals.size,
-    })
+    this.telemetry = new ReplicaTelemetry(this.state, world.clock, () => this.proposals.size)
     this.senders = new Map(peersOf(this.state).map((peer) => [subject(peer, id), peer]))
     this.subscription = world.bus.subscribe(subject('*' as ReplicaId, id), (message) => this.receive(message))
     this.lastTickMs = world.clock.nowMs()

@@ -1,0 +1,252 @@
+import { context, type Span, SpanStatusCode, trace } from '@opentelemetry/api'
+import { AlwaysOffSampler } from '@opentelemetry/sdk-trace'
+import { afterEach, expect, test } from 'vitest'
+import { OverloadedError, type Replica } from '../src/index.ts'
+import { Group, outcomes } from './group.ts'
+import { idOf, linked, Recorded } from './recorded.ts'
+import { command } from './scene.ts'
+
+afterEach(() => Recorded.end())
+
+/** Proposes within a span of its own, which ends when the proposal does. */
+function propose(replica: Replica<string>, text: string): Promise<string> {
+  return within(startSpan(text), replica, text)
+}
+
+function startSpan(name: string): Span {
+  return trace.getTracer('test').startSpan(name)
+}
+
+function within(span: Span, replica: Replica<string>, text: string): Promise<string> {
+  const result = context.with(trace.setSpan(context.active(), span), () => replica.propose(command(text)))
+  return result.finally(() => span.end())
+}
+
+const names = (recorded: Recorded): readonly string[] => recorded.spans.map(({ name }) => name)
+const unset = { code: SpanStatusCode.UNSET }
+
+test('a batch is one span with its flush and replication, linked both ways with each span that waits for it', async () => {
+  const recorded = new Recorded()
+  const group = await Group.start(3)
+  const { id, replica } = await group.leader()
+  await outcomes(propose(replica, 'a'), replica.propose(command('untold')), propose(replica, 'b'))
+  await group.settled()
+  expect(names(recorded).toSorted()).toEqual(['a', 'append', 'b', 'flush', 'replicate'])
+  const append = recorded.named('append')
+  expect(append.parentSpanContext).toBeUndefined()
+  expect(append.attributes).toEqual({
+    'verdict.replica': id,
+    'verdict.term': 1,
+    'verdict.log.first_index': 2,
+    'verdict.log.entries': 3,
+    'verdict.log.bytes': 'auntoldb'.length,
+  })
+  for (const name of ['flush', 'replicate']) {
+    expect(recorded.named(name)).toMatchObject({ status: unset, parentSpanContext: { spanId: idOf(append) } })
+  }
+  const proposers = ['a', 'b'].map((name) => recorded.named(name))
+  expect(linked(append)).toEqual(proposers.map(idOf))
+  for (const proposer of proposers) {
+    expect(linked(proposer)).toEqual([idOf(append)])
+    expect(proposer.events.map(({ name }) => name).toSorted()).toEqual(['flushed', 'replicated'])
+  }
+})
+
+test('a span that waits for two entries of a batch is linked once', async () => {
+  const recorded = new Recorded()
+  const { replica } = await (await Group.start(1)).leader()
+  const span = startSpan('a')
+  await outcomes(within(span, replica, 'a'), within(span, replica, 'b'))
+  expect(linked(recorded.named('append'))).toEqual([idOf(span)])
+})
+
+test('what is proposed while a write is under way is in the next batch, and in no other', async () => {
+  const recorded = new Recorded()
+  const group = await Group.start(1)
+  const { replica, store } = await group.leader()
+  store.held = []
+  const first = propose(replica, 'a')
+  await group.settled()
+  const second = propose(replica, 'b')
+  await group.settled()
+  const [writing] = store.held
+  store.held = undefined
+  writing?.end()
+  await outcomes(first, second)
+  const batches = recorded.spans.filter(({ name }) => name === 'append')
+  expect(batches.map(linked)).toEqual([[idOf(recorded.named('a'))], [idOf(recorded.named('b'))]])
+})
+
+test('the disks of the others may be faster: then nobody waits for the own flush, and the batch ends with it', async () => {
+  const recorded = new Recorded()
+  const group = await Group.start(3)
+  const { replica, store } = await group.leader()
+  const held: typeof store.held = []
+  store.held = held
+  expect(await propose(replica, 'a')).toBe('a')
+  expect(await propose(replica, 'late')).toBe('late')
+  expect(recorded.named('a').events.map(({ name }) => name)).toEqual(['replicated'])
+  expect(recorded.named('late').events.map(({ name }) => name)).toEqual(['replicated'])
+  expect(names(recorded).toSorted()).toEqual(['a', 'late', 'replicate'])
+  store.held = undefined
+  held[0]?.end()
+  await group.settled()
+  expect(names(recorded).toSorted()).toEqual(['a', 'append', 'flush', 'late', 'replicate'])
+  expect(linked(recorded.named('append'))).toEqual([idOf(recorded.named('a'))])
+})
+
+test.each([
+  ['nobody traces', () => new Recorded(), () => undefined],
+  ['nothing is sampled', () => new Recorded(new AlwaysOffSampler()), () => startSpan('a')],
+])('when %s, no span is made', async (_, start, active) => {
+  const recorded = start()
+  const group = await Group.start(3)
+  const { replica } = await group.leader()
+  const span = active()
+  await outcomes(span === undefined ? replica.propose(command('a')) : within(span, replica, 'a'))
+  await group.settled()
+  expect(names(recorded)).toEqual([])
+})
+
+test('what is under way when leadership is lost ends as an error that says so, and the next leader has spans of its own', async () => {
+  const recorded = new Recorded()
+  const group = await Group.start(3)
+  const { id, replica } = await group.leader()
+  group.cut.add(id)
+  const lost = outcomes(propose(replica, 'a'))
+  const next = await group.leader(id)
+  await lost
+  const status = { code: SpanStatusCode.ERROR, message: expect.stringContaining('leadership was lost') }
+  expect(recorded.named('append').status).toEqual(status)
+  expect(recorded.named('replicate').status).toEqual(status)
+  expect(recorded.named('flush').status).toEqual(unset)
+  await outcomes(propose(next.replica, 'b'))
+  await group.settled()
+  expect(recorded.spans.filter(({ name }) => name === 'append').map(linked)).toEqual([
+    [idOf(recorded.named('a'))],
+    [idOf(recorded.named('b'))],
+  ])
+})
+
+test('a replica that stops leaves no span open', async () => {
+  const recorded = new Recorded()
+  const group = await Group.start(3)
+  const { id, replica } = await group.leader()
+  group.cut.add(id)
+  const lost = outcomes(propose(replica, 'a'))
+  await group.settled()
+  await group.stop()
+  await lost
+  expect(names(recorded).toSorted()).toEqual(['a', 'append', 'flush', 'replicate'])
+  expect(recorded.named('append').status.code).toBe(SpanStatusCode.ERROR)
+})
+
+test('what is under way when the disk fails ends as an error, with the flush', async () => {
+  const recorded = new Recorded()
+  const group = await Group.start(1)
+  const { replica, store } = await group.leader()
+  const held: typeof store.held = []
+  store.held = held
+  const lost = outcomes(propose(replica, 'a'))
+  await group.settled()
+  held[0]?.end(new Error('the disk is full'))
+  await lost
+  for (const name of ['append', 'flush', 'replicate']) {
+    const message = 'the replica failed: the disk is full'
+    expect(recorded.named(name).status).toEqual({ code: SpanStatusCode.ERROR, message })
+  }
+})
+
+test('each replica measures its flushes, and the leader how long a majority takes', async () => {
+  const recorded = new Recorded()
+  const group = await Group.start(3)
+  const { id, replica, store } = await group.leader()
+  const [other] = group.members.filter((member) => member !== id)
+  group.cut.add(other ?? '')
+  const held: typeof store.held = []
+  store.held = held
+  const waiting = replica.propose(command('a'))
+  await group.settled()
+  await group.pass(30)
+  held[0]?.end()
+  await outcomes(waiting)
+  const flushes = await recorded.points('verdict.raft.flush.duration')
+  expect(new Set(flushes.map(({ attributes }) => attributes['verdict.replica']))).toEqual(new Set(group.members))
+  expect(flushes.find(({ attributes }) => attributes['verdict.replica'] === id)?.value).toMatchObject({ max: 0.03 })
+  expect(await recorded.points('verdict.raft.replication.duration')).toMatchObject([
+    { attributes: { 'verdict.replica': id }, value: { count: 2, min: 0, max: 0.03 } },
+  ])
+})
+
+test('a batch that lost its leader is no replication', async () => {
+  const recorded = new Recorded()
+  const group = await Group.start(3)
+  const { id, replica } = await group.leader()
+  group.cut.add(id)
+  const lost = outcomes(replica.propose(command('a')))
+  await group.leader(id)
+  await lost
+  group.cut.clear()
+  await group.pass(100)
+  const measured = await recorded.points('verdict.raft.replication.duration')
+  expect(measured.map(({ value }) => value)).toMatchObject([{ count: 1 }, { count: 1 }])
+})
+
+test('who leads is seen, and how often that changed, also when the leader stops', async () => {
+  const recorded = new Recorded()
+  const group = await Group.start(3)
+  const { id, replica } = await group.leader()
+  const seen = async (name: string): Promise<unknown> =>
+    Object.fromEntries(
+      (await recorded.points(name)).map(({ attributes, value }) => [attributes['verdict.replica'], value]),
+    )
+  const all = (of: number): unknown => Object.fromEntries(group.members.map((member) => [member, of]))
+  expect(await seen('verdict.raft.leading')).toEqual({ ...Object(all(0)), [id]: 1 })
+  expect(await seen('verdict.raft.leader.changes')).toEqual(all(1))
+  await replica.stop()
+  const next = await group.leader(id)
+  expect(await seen('verdict.raft.leading')).toEqual({ ...Object(all(0)), [next.id]: 1 })
+})
+
+test('proposals that wait are counted, and those that are refused by the name of the bound', async () => {
+  const recorded = new Recorded()
+  const group = await Group.start(1, { maxUncommittedEntries: 2, maxReadsWaiting: 1 })
+  const { id, replica, store } = await group.leader()
+  const held: typeof store.held = []
+  store.held = held
+  const taken = ['a', 'b'].map((text) => replica.propose(command(text)))
+  const [refused] = await outcomes(replica.propose(command('c')))
+  expect(refused).toBeInstanceOf(OverloadedError)
+  await outcomes(replica.confirmLeadership(), replica.confirmLeadership())
+  expect((await recorded.points('verdict.raft.proposals.waiting')).map(({ value }) => value)).toEqual([2])
+  store.held = undefined
+  for (const write of held) write.end()
+  await outcomes(...taken)
+  expect((await recorded.points('verdict.raft.proposals.waiting')).map(({ value }) => value)).toEqual([0])
+  const refusals = await recorded.points('verdict.limit.refusals')
+  expect(refusals.map(({ attributes, value }) => [attributes, value])).toEqual([
+    [{ 'verdict.replica': id, 'verdict.limit': 'maxUncommittedEntries' }, 1],
+    [{ 'verdict.replica': id, 'verdict.limit': 'maxReadsWaiting' }, 1],
+  ])
+})
+
+test('bytes that wait are a bound of their own', async () => {
+  const recorded = new Recorded()
+  const { replica } = await (await Group.start(1, { maxUncommittedBytes: 10 })).leader()
+  await outcomes(replica.propose(command('a')), replica.propose(command('b')))
+  const refusals = await recorded.points('verdict.limit.refusals')
+  expect(refusals.map(({ attributes }) => attributes['verdict.limit'])).toEqual(['maxUncommittedBytes'])
+})
+
+test('a turn of the log belongs to no trace, whoever began it', async () => {
+  new Recorded()
+  const group = await Group.start(1)
+  const { replica } = await group.leader()
+  const seen: unknown[] = []
+  group.events.push = (...events) => {
+    seen.push(trace.getActiveSpan())
+    return events.length
+  }
+  await outcomes(propose(replica, 'a'))
+  expect(new Set(seen)).toEqual(new Set([undefined]))
+})
