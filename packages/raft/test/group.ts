@@ -16,6 +16,8 @@ import { machine } from './scene.ts'
 
 /** Turns of the event loop in which something that a test waits for comes about, time standing still. */
 const maxTurns = 100
+/** Replicas take a jump of the clock for a sleep of their own: time passes in steps of a tick. */
+const stepMs = 25
 /** Time that passes until an election is over, at most. */
 const electionMs = 3_000
 
@@ -50,11 +52,16 @@ class ManualClock implements Clock {
   }
 }
 
+/** A write that waits for the test. */
+export interface Held {
+  readonly end: (error?: Error) => void
+}
+
 /** A store in memory, which is as fast as the test says. */
 class MemoryStore implements LogStore {
   state: StoredState = { hardState: { term: 0 as Term, votedFor: undefined }, appliedIndex: 0 as LogIndex }
   /** While it is set, writes end when the test says so. */
-  held: { end: (error?: Error) => void }[] | undefined
+  held: Held[] | undefined
   private readonly entries: Entry[] = []
   private readonly space = new Map<string, Uint8Array>()
 
@@ -133,7 +140,7 @@ export class Group {
   async leader(besides?: string): Promise<{ id: ReplicaId; replica: Replica<string>; store: MemoryStore }> {
     const ready = (): string | undefined =>
       this.events.findLast(({ kind, on }) => kind === 'becameLeader' && on !== besides)?.on
-    for (let passedMs = 0; passedMs < electionMs && ready() === undefined; passedMs += 25) await this.pass(25)
+    for (let passedMs = 0; passedMs < electionMs && ready() === undefined; passedMs += stepMs) await this.pass(stepMs)
     const id = ready() as ReplicaId
     const [replica, store] = [this.replicas.get(id), this.stores.get(id)]
     if (replica === undefined || store === undefined) throw new Error('No replica was elected.')
@@ -142,8 +149,10 @@ export class Group {
   }
 
   async pass(ms: number): Promise<void> {
-    this.clock.pass(ms)
-    await this.settled()
+    for (let passedMs = 0; passedMs < ms; passedMs += stepMs) {
+      this.clock.pass(Math.min(stepMs, ms - passedMs))
+      await this.settled()
+    }
   }
 
   /** What can happen without the passing of time has happened. */

@@ -1,4 +1,4 @@
-import { context, metrics, type SpanContext, trace } from '@opentelemetry/api'
+import { context, type DiagLogger, diag, metrics, type SpanContext, trace } from '@opentelemetry/api'
 import { AsyncLocalStorageContextManager } from '@opentelemetry/context-async-hooks'
 import { type DataPoint, type Histogram, MeterProvider, MetricReader } from '@opentelemetry/sdk-metrics'
 import {
@@ -24,7 +24,11 @@ export class Recorded {
   private readonly exporter = new InMemorySpanExporter()
   private readonly reader = new ReaderOnDemand()
 
+  /** What the SDK complains of: a span that is ended twice, or used after its end. */
+  readonly complaints: string[] = []
+
   constructor(sampler?: Sampler) {
+    diag.setLogger(this.complaining())
     const spanProcessors = [new SimpleSpanProcessor({ exporter: this.exporter })]
     trace.setGlobalTracerProvider(new TracerProvider({ spanProcessors, ...(sampler === undefined ? {} : { sampler }) }))
     metrics.setGlobalMeterProvider(new MeterProvider({ readers: [this.reader] }))
@@ -36,6 +40,13 @@ export class Recorded {
     trace.disable()
     metrics.disable()
     context.disable()
+    diag.disable()
+  }
+
+  private complaining(): DiagLogger {
+    const complain = (message: string): void => void this.complaints.push(message)
+    const ignore = (): void => {}
+    return { error: complain, warn: complain, info: ignore, debug: ignore, verbose: ignore }
   }
 
   /** Ended spans, in the order in which they began. */

@@ -1,12 +1,20 @@
-import { context, type Span, SpanStatusCode, trace } from '@opentelemetry/api'
-import { AlwaysOffSampler } from '@opentelemetry/sdk-trace'
-import { afterEach, expect, test } from 'vitest'
+import { context, createNoopMeter, metrics, type Span, SpanStatusCode, trace } from '@opentelemetry/api'
+import { AlwaysOffSampler, type Sampler } from '@opentelemetry/sdk-trace'
+import { afterEach, expect, test, vi } from 'vitest'
 import { OverloadedError, type Replica } from '../src/index.ts'
-import { Group, outcomes } from './group.ts'
+import { Group, type Held, outcomes } from './group.ts'
 import { idOf, linked, Recorded } from './recorded.ts'
 import { command } from './scene.ts'
 
-afterEach(() => Recorded.end())
+let recorded: Recorded
+function record(sampler?: Sampler): void {
+  recorded = new Recorded(sampler)
+}
+
+afterEach(() => {
+  Recorded.end()
+  expect(recorded.complaints).toEqual([])
+})
 
 /** Proposes within a span of its own, which ends when the proposal does. */
 function propose(replica: Replica<string>, text: string): Promise<string> {
@@ -22,16 +30,16 @@ function within(span: Span, replica: Replica<string>, text: string): Promise<str
   return result.finally(() => span.end())
 }
 
-const names = (recorded: Recorded): readonly string[] => recorded.spans.map(({ name }) => name)
+const names = (): readonly string[] => recorded.spans.map(({ name }) => name)
 const unset = { code: SpanStatusCode.UNSET }
 
 test('a batch is one span with its flush and replication, linked both ways with each span that waits for it', async () => {
-  const recorded = new Recorded()
+  record()
   const group = await Group.start(3)
   const { id, replica } = await group.leader()
   await outcomes(propose(replica, 'a'), replica.propose(command('untold')), propose(replica, 'b'))
   await group.settled()
-  expect(names(recorded).toSorted()).toEqual(['a', 'append', 'b', 'flush', 'replicate'])
+  expect(names().toSorted()).toEqual(['a', 'append', 'b', 'flush', 'replicate'])
   const append = recorded.named('append')
   expect(append.parentSpanContext).toBeUndefined()
   expect(append.attributes).toEqual({
@@ -53,15 +61,19 @@ test('a batch is one span with its flush and replication, linked both ways with 
 })
 
 test('a span that waits for two entries of a batch is linked once', async () => {
-  const recorded = new Recorded()
+  record()
   const { replica } = await (await Group.start(1)).leader()
   const span = startSpan('a')
-  await outcomes(within(span, replica, 'a'), within(span, replica, 'b'))
+  const both = context.with(trace.setSpan(context.active(), span), () =>
+    outcomes(replica.propose(command('a')), replica.propose(command('b'))),
+  )
+  await both
+  span.end()
   expect(linked(recorded.named('append'))).toEqual([idOf(span)])
 })
 
 test('what is proposed while a write is under way is in the next batch, and in no other', async () => {
-  const recorded = new Recorded()
+  record()
   const group = await Group.start(1)
   const { replica, store } = await group.leader()
   store.held = []
@@ -77,39 +89,101 @@ test('what is proposed while a write is under way is in the next batch, and in n
   expect(batches.map(linked)).toEqual([[idOf(recorded.named('a'))], [idOf(recorded.named('b'))]])
 })
 
-test('the disks of the others may be faster: then nobody waits for the own flush, and the batch ends with it', async () => {
-  const recorded = new Recorded()
+/** A group whose leader's disk is slower than the others', and what its held writes wait for. */
+async function slowLeader(): Promise<Awaited<ReturnType<Group['leader']>> & { group: Group; held: Held[] }> {
   const group = await Group.start(3)
-  const { replica, store } = await group.leader()
-  const held: typeof store.held = []
-  store.held = held
+  const leader = await group.leader()
+  const held: Held[] = []
+  leader.store.held = held
+  return { ...leader, group, held }
+}
+
+test('the disks of the others may be faster: then nobody waits for the own flush, and the batch ends with it', async () => {
+  record()
+  const { group, replica, store, held } = await slowLeader()
+  const long = startSpan('long')
   expect(await propose(replica, 'a')).toBe('a')
   expect(await propose(replica, 'late')).toBe('late')
+  await context.with(trace.setSpan(context.active(), long), () => replica.propose(command('long')))
   expect(recorded.named('a').events.map(({ name }) => name)).toEqual(['replicated'])
   expect(recorded.named('late').events.map(({ name }) => name)).toEqual(['replicated'])
-  expect(names(recorded).toSorted()).toEqual(['a', 'late', 'replicate'])
+  expect(names().toSorted()).toEqual(['a', 'late', 'replicate'])
   store.held = undefined
   held[0]?.end()
   await group.settled()
-  expect(names(recorded).toSorted()).toEqual(['a', 'append', 'flush', 'late', 'replicate'])
+  expect(names().toSorted()).toEqual(['a', 'append', 'flush', 'late', 'replicate'])
   expect(linked(recorded.named('append'))).toEqual([idOf(recorded.named('a'))])
+  await replica.propose(command('untold'))
+  long.end()
+  expect(linked(recorded.named('long'))).toEqual([])
+  const measured = await recorded.points('verdict.raft.replication.duration')
+  expect(measured.map(({ value }) => value)).toMatchObject([{ count: 'noop, a, untold'.split(', ').length }])
+})
+
+test('a batch that a majority has, but not this disk, ends as an error when leadership is lost', async () => {
+  record()
+  const { id, group, replica } = await slowLeader()
+  expect(await propose(replica, 'a')).toBe('a')
+  group.cut.add(id)
+  await group.leader(id)
+  for (const name of ['append', 'flush']) expect(recorded.named(name).status.code).toBe(SpanStatusCode.ERROR)
+  expect(recorded.named('replicate').status).toEqual(unset)
+})
+
+test('a batch is committed no earlier than its last entry', async () => {
+  record()
+  const group = await Group.start(3)
+  const { id, replica } = await group.leader()
+  const [follower = '', absent = ''] = group.members.filter((member) => member !== id)
+  group.cut.add(absent)
+  const disk = group.stores.get(follower)
+  const held: Held[] = []
+  if (disk !== undefined) disk.held = held
+  const proposals = []
+  for (const text of ['a', 'b']) {
+    proposals.push(propose(replica, text))
+    await group.settled()
+  }
+  expect(names()).toEqual(['flush', 'flush'])
+  held[0]?.end()
+  expect(await proposals[0]).toBe('a')
+  await group.settled()
+  expect(names().filter((name) => name === 'append')).toHaveLength(1)
+  expect(await recorded.points('verdict.raft.replication.duration')).toMatchObject([{ value: { count: 2 } }])
+  if (disk !== undefined) disk.held = undefined
+  held[1]?.end()
+  expect(await proposals[1]).toBe('b')
+  const seen = ['a', 'b'].map((name) => recorded.named(name).events.map((event) => event.name))
+  expect(seen).toEqual(Array(2).fill(['flushed', 'replicated']))
+})
+
+test('a span that ended before the write began waits for nothing', async () => {
+  record()
+  const group = await Group.start(1)
+  const { replica } = await group.leader()
+  const span = startSpan('impatient')
+  const proposed = within(span, replica, 'a').catch(() => undefined)
+  span.end()
+  await proposed
+  recorded.complaints.splice(0)
+  expect(names()).toEqual(['impatient'])
 })
 
 test.each([
-  ['nobody traces', () => new Recorded(), () => undefined],
-  ['nothing is sampled', () => new Recorded(new AlwaysOffSampler()), () => startSpan('a')],
+  ['nobody traces', () => record(), () => undefined],
+  ['nothing is sampled', () => record(new AlwaysOffSampler()), () => startSpan('a')],
 ])('when %s, no span is made', async (_, start, active) => {
-  const recorded = start()
+  start()
   const group = await Group.start(3)
   const { replica } = await group.leader()
   const span = active()
   await outcomes(span === undefined ? replica.propose(command('a')) : within(span, replica, 'a'))
   await group.settled()
-  expect(names(recorded)).toEqual([])
+  expect(names()).toEqual([])
 })
 
 test('what is under way when leadership is lost ends as an error that says so, and the next leader has spans of its own', async () => {
-  const recorded = new Recorded()
+  record()
   const group = await Group.start(3)
   const { id, replica } = await group.leader()
   group.cut.add(id)
@@ -129,7 +203,7 @@ test('what is under way when leadership is lost ends as an error that says so, a
 })
 
 test('a replica that stops leaves no span open', async () => {
-  const recorded = new Recorded()
+  record()
   const group = await Group.start(3)
   const { id, replica } = await group.leader()
   group.cut.add(id)
@@ -137,15 +211,15 @@ test('a replica that stops leaves no span open', async () => {
   await group.settled()
   await group.stop()
   await lost
-  expect(names(recorded).toSorted()).toEqual(['a', 'append', 'flush', 'replicate'])
+  expect(names().toSorted()).toEqual(['a', 'append', 'flush', 'replicate'])
   expect(recorded.named('append').status.code).toBe(SpanStatusCode.ERROR)
 })
 
 test('what is under way when the disk fails ends as an error, with the flush', async () => {
-  const recorded = new Recorded()
+  record()
   const group = await Group.start(1)
   const { replica, store } = await group.leader()
-  const held: typeof store.held = []
+  const held: Held[] = []
   store.held = held
   const lost = outcomes(propose(replica, 'a'))
   await group.settled()
@@ -158,12 +232,12 @@ test('what is under way when the disk fails ends as an error, with the flush', a
 })
 
 test('each replica measures its flushes, and the leader how long a majority takes', async () => {
-  const recorded = new Recorded()
+  record()
   const group = await Group.start(3)
   const { id, replica, store } = await group.leader()
   const [other] = group.members.filter((member) => member !== id)
   group.cut.add(other ?? '')
-  const held: typeof store.held = []
+  const held: Held[] = []
   store.held = held
   const waiting = replica.propose(command('a'))
   await group.settled()
@@ -179,7 +253,7 @@ test('each replica measures its flushes, and the leader how long a majority take
 })
 
 test('a batch that lost its leader is no replication', async () => {
-  const recorded = new Recorded()
+  record()
   const group = await Group.start(3)
   const { id, replica } = await group.leader()
   group.cut.add(id)
@@ -193,7 +267,7 @@ test('a batch that lost its leader is no replication', async () => {
 })
 
 test('who leads is seen, and how often that changed, also when the leader stops', async () => {
-  const recorded = new Recorded()
+  record()
   const group = await Group.start(3)
   const { id, replica } = await group.leader()
   const seen = async (name: string): Promise<unknown> =>
@@ -206,13 +280,17 @@ test('who leads is seen, and how often that changed, also when the leader stops'
   await replica.stop()
   const next = await group.leader(id)
   expect(await seen('verdict.raft.leading')).toEqual({ ...Object(all(0)), [next.id]: 1 })
+  expect(await seen('verdict.raft.leader.changes')).toEqual({ ...Object(all(2)), [id]: 1 })
+  group.cut.add(next.id)
+  await group.pass(1_000)
+  expect(await seen('verdict.raft.leading')).toEqual(all(0))
 })
 
 test('proposals that wait are counted, and those that are refused by the name of the bound', async () => {
-  const recorded = new Recorded()
+  record()
   const group = await Group.start(1, { maxUncommittedEntries: 2, maxReadsWaiting: 1 })
   const { id, replica, store } = await group.leader()
-  const held: typeof store.held = []
+  const held: Held[] = []
   store.held = held
   const taken = ['a', 'b'].map((text) => replica.propose(command(text)))
   const [refused] = await outcomes(replica.propose(command('c')))
@@ -231,7 +309,7 @@ test('proposals that wait are counted, and those that are refused by the name of
 })
 
 test('bytes that wait are a bound of their own', async () => {
-  const recorded = new Recorded()
+  record()
   const { replica } = await (await Group.start(1, { maxUncommittedBytes: 10 })).leader()
   await outcomes(replica.propose(command('a')), replica.propose(command('b')))
   const refusals = await recorded.points('verdict.limit.refusals')
@@ -239,7 +317,7 @@ test('bytes that wait are a bound of their own', async () => {
 })
 
 test('a turn of the log belongs to no trace, whoever began it', async () => {
-  new Recorded()
+  record()
   const group = await Group.start(1)
   const { replica } = await group.leader()
   const seen: unknown[] = []
@@ -249,4 +327,16 @@ test('a turn of the log belongs to no trace, whoever began it', async () => {
   }
   await outcomes(propose(replica, 'a'))
   expect(new Set(seen)).toEqual(new Set([undefined]))
+})
+
+test('a replica that stopped is not asked any more', async () => {
+  record()
+  const counter = { addCallback: vi.fn(), removeCallback: vi.fn() }
+  const meter = Object.assign(Object.create(createNoopMeter()), { createObservableUpDownCounter: () => counter })
+  metrics.disable()
+  metrics.setGlobalMeterProvider({ getMeter: () => meter })
+  const group = await Group.start(1)
+  expect(counter.removeCallback).not.toHaveBeenCalled()
+  await group.stop()
+  expect(counter.removeCallback.mock.calls).toEqual(counter.addCallback.mock.calls)
 })
