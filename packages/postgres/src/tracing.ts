@@ -17,19 +17,17 @@ export interface Operation {
   readonly collection?: string
 }
 
-const journal = 'verdict.branch'
-
 export const operations = {
   prepare: { name: 'PREPARE TRANSACTION' },
   commitPrepared: { name: 'COMMIT PREPARED' },
   rollbackPrepared: { name: 'ROLLBACK PREPARED' },
   commit: { name: 'COMMIT' },
   rollback: { name: 'ROLLBACK' },
-  insertRow: { name: 'INSERT', collection: journal },
-  selectRow: { name: 'SELECT', collection: journal },
+  insertRow: { name: 'INSERT', collection: 'verdict.branch' },
+  selectRow: { name: 'SELECT', collection: 'verdict.branch' },
   selectPrepared: { name: 'SELECT', collection: 'pg_prepared_xacts' },
   ask: { name: 'SELECT' },
-} as const satisfies Readonly<Record<string, Operation>>
+} as const
 
 /** Known to every SDK by this description: nothing is recorded within. */
 const suppressed = createContextKey('OpenTelemetry SDK Context Key SUPPRESS_TRACING')

@@ -148,6 +148,6 @@ test("a resource's work is in the span of whoever asked, also when it waits for 
   await Promise.all(notes.map((note, n) => within(`outcome ${n}`, () => resource.finish(note, 'committed'))))
   const parents = recorded.spans
     .filter(({ name }) => name === 'COMMIT PREPARED')
-    .map(({ parentSpanContext }) => parentSpanContext?.spanId)
+    .map(({ parentSpanContext }) => parentSpanContext?.spanId ?? 'none')
   expect(parents.toSorted()).toEqual(notes.map((_, n) => spanId(recorded.named(`outcome ${n}`))).toSorted())
 })
