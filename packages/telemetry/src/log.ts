@@ -47,7 +47,7 @@ function activeSpan(): object {
   }
 }
 
-/** What pino writes with every line, and what a log record has a place of its own for. */
+/** A line as pino writes it. */
 interface Line {
   readonly level: number
   readonly time: number
@@ -56,21 +56,25 @@ interface Line {
   readonly [field: string]: unknown
 }
 
+/** Fields that a log record, its resource or its context has a place of its own for. */
+const placed = new Set('level time msg err name pid hostname trace_id span_id trace_flags'.split(' '))
+
 /** Reads the line back: then the backend has what the log says, every value in the form that it has there. */
-function emit(records: LogRecords, line: string): void {
-  const { level, time, msg, err, name, pid, hostname, trace_id, span_id, trace_flags, ...fields } = JSON.parse(
-    line,
-  ) as Line
-  const failure =
-    err === undefined
-      ? {}
-      : { 'exception.type': err.type, 'exception.message': err.message, 'exception.stacktrace': err.stack }
+function emit(records: LogRecords, text: string): void {
+  const line = JSON.parse(text) as Line
+  const { level, time, msg = '', err } = line
+  const fields = Object.entries(line).filter(([field]) => !placed.has(field))
   records.emit({
     timestamp: time,
     severityNumber: severityOf(level),
     severityText: pino.levels.labels[level] ?? String(level),
-    body: msg ?? '',
-    attributes: { ...fields, ...failure },
+    body: msg,
+    attributes: {
+      ...Object.fromEntries(fields),
+      ...(err === undefined
+        ? {}
+        : { 'exception.type': err.type, 'exception.message': err.message, 'exception.stacktrace': err.stack }),
+    },
   })
 }
 
