@@ -37,8 +37,7 @@ export class DeliveryTracing {
     const attempt = (before?.attempt ?? 0) + 1
     if (before !== undefined) {
       const { code, message } = cause === 'unreachable' ? notHeard : notAcknowledged
-      fail(before.span, code, message)
-      before.span.end()
+      this.end(before.span, (span) => fail(span, code, message))
     }
     const method = methodName(participant, methods.outcome)
     const options = toParticipant(method, id, participant)
@@ -55,27 +54,37 @@ export class DeliveryTracing {
   /** A participant acknowledged something; it need not be this outcome of this list. */
   acknowledged({ recipients }: Delivery, participant: ParticipantName): void {
     if (!recipients.some((recipient) => recipient.participant === participant && recipient.acknowledged)) return
-    this.tellings.get(participant)?.span.end()
+    const telling = this.tellings.get(participant)
+    if (telling !== undefined) this.end(telling.span)
     this.tellings.delete(participant)
   }
 
-  /** A participant could not honour the outcome. It may acknowledge it all the same. */
+  /** A participant could not honour the outcome: that ends what it was told, since nobody knows whether it will acknowledge it. */
   hazardous(participant: ParticipantName, hazard: HazardKind): void {
-    const span = this.tellings.get(participant)?.span
-    if (span === undefined) return
-    span.setAttribute(labels.hazard, hazard)
-    fail(span, hazard, 'the participant could not honour the outcome')
+    const telling = this.tellings.get(participant)
+    if (telling === undefined) return
+    this.end(telling.span, (span) => {
+      span.setAttribute(labels.hazard, hazard)
+      fail(span, hazard, 'the participant could not honour the outcome')
+    })
   }
 
   /** There is no room to insist: whoever is told once and does not hear it asks. */
   toldOnce(): void {
-    for (const { span } of this.tellings.values()) span.end()
+    for (const { span } of this.tellings.values()) this.end(span)
     this.tellings.clear()
   }
 
   /** The leader leads no more. */
   abandoned(): void {
-    for (const { span } of this.tellings.values()) abandon(span, leadershipLost)
+    for (const { span } of this.tellings.values()) if (span.isRecording()) abandon(span, leadershipLost)
     this.tellings.clear()
+  }
+
+  /** A hazard may have ended it before. */
+  private end(span: Span, describe?: (span: Span) => void): void {
+    if (!span.isRecording()) return
+    describe?.(span)
+    span.end()
   }
 }

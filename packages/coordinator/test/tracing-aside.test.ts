@@ -61,14 +61,13 @@ describe('what no caller waits for', () => {
     expect(recorded.open).toBe(0)
   })
 
-  test('an outcome that cannot be honoured is red, with the hazard', async () => {
+  test('an outcome that cannot be honoured is red, with the hazard, and ends though nobody acknowledges it', async () => {
     const stage = Stage.leading()
     stage.ask(commit())
     await voteAll(stage)
     const { digest } = sealed(id(1), list)
     stage.speak(p, { type: 'hazard', id: id(1), digest, kind: 'effects-lost', note: 'gone' })
     await settled()
-    await acknowledge(stage, p)
     expect(recorded.named('payments/outcome')).toMatchObject({
       status: { code: SpanStatusCode.ERROR },
       attributes: { 'verdict.hazard': 'effects-lost', 'error.type': 'effects-lost' },
