@@ -6,6 +6,7 @@ import {
   MeterProvider,
   type MetricData,
   MetricReader,
+  type ScopeMetrics,
 } from '@opentelemetry/sdk-metrics'
 import {
   type IdGenerator,
@@ -67,9 +68,13 @@ export class Recorded implements Disposable {
     this.#started.length = 0
   }
 
+  /** What is measured, by the package whose meter it is. */
+  async scopes(): Promise<readonly ScopeMetrics[]> {
+    return (await this.#reader.collect()).resourceMetrics.scopeMetrics
+  }
+
   async metrics(): Promise<readonly MetricData[]> {
-    const { resourceMetrics } = await this.#reader.collect()
-    return resourceMetrics.scopeMetrics.flatMap((scope) => scope.metrics)
+    return (await this.scopes()).flatMap((scope) => scope.metrics)
   }
 
   /** The values of a metric, with the attributes of each. */
