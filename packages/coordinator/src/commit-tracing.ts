@@ -48,6 +48,7 @@ export class CommitTracing {
   private votes: Span | undefined
   private readonly prepares = new Map<ParticipantName, Prepare>()
   private decide: Span | undefined
+  private readonly askers = new WeakSet<Span>()
 
   constructor(id: TransactionId, within: Context, takeUp?: Span) {
     this.id = id
@@ -80,10 +81,12 @@ export class CommitTracing {
     return prepare.trace
   }
 
-  /** A request for the same transaction joins work that may have begun under another span. */
+  /** A request for the same transaction, the first time or again, joins work that may have begun under another span. */
   joined({ span, context: own }: Call): void {
     const under = trace.getSpanContext(this.context)
-    if (own !== this.context && under !== undefined && span.isRecording()) span.addLink({ context: under })
+    if (own === this.context || under === undefined || !span.isRecording() || this.askers.has(span)) return
+    this.askers.add(span)
+    span.addLink({ context: under })
   }
 
   /** A vote came in; it need not be one that counts. */

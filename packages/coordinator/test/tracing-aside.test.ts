@@ -102,8 +102,9 @@ describe('what no caller waits for', () => {
     const stage = Stage.leading()
     stage.speak(p, { type: 'inquiry', instance: instance(p), branches: [held()] })
     stage.ask(commit())
+    stage.ask(commit())
     await voteAll(stage)
-    expect(picture(recorded)[0]).toBe('coordinator/commit ~ take up')
+    expect(picture(recorded)[0]).toBe('coordinator/commit (repeated) ~ take up')
   })
 
   test('a holder who names no list waits for its owner until the budget of that is spent', async () => {
