@@ -79,8 +79,8 @@ export function tableOf(markdown: string, heading: string, columns: number): rea
     .slice(1)
     .map((row) =>
       row
-        .split(' | ')
-        .slice(0, columns)
+        .split('|')
+        .slice(1, columns + 1)
         .map((cell) =>
           [...cell.matchAll(/`([^`]+)`/g)]
             .map(([, code]) => code ?? '')

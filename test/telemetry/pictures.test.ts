@@ -2,6 +2,7 @@ import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { basename } from 'node:path'
 import type { ScopeMetrics } from '@opentelemetry/sdk-metrics'
 import type { ReadableSpan } from '@opentelemetry/sdk-trace'
+import { conventions, labels, spanAttributes, spanEvents } from '@verdict/protocol/telemetry'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type PostgresServer, startPostgres } from '../../infra/postgres.ts'
 import { until } from '../end-to-end/until.ts'
@@ -77,6 +78,11 @@ describe('the reference lists what is emitted, and nothing else:', () => {
   })
   test('attributes', () => {
     expect(tableOf(reference, 'Attributes', 1)).toEqual(emitted.attributes)
+  })
+  test('every name that the protocol has for an attribute or an event', () => {
+    const names = [conventions, spanAttributes, labels].flatMap((own) => Object.values<string>(own))
+    expect(emitted.attributes).toEqual(expect.arrayContaining(names))
+    expect(tableOf(reference, 'Events', 1)).toEqual(expect.arrayContaining(Object.values<string>(spanEvents)))
   })
   test('metrics, with package, instrument, unit and attributes', () => {
     expect(tableOf(reference, 'Metrics', 5)).toEqual(emitted.metrics)

@@ -142,6 +142,28 @@ export const scenarios: Readonly<Record<string, Scenario>> = {
       await shop.settled((await ordered).receipt.id)
     },
   },
+  'commit asked again': {
+    settings: { coordinator: { resendMs: 1_000 } },
+    happen: async (shop) => {
+      shop.bus.lose({ type: 'vote', of: 'payments', times: 1 })
+      const { receipt } = await order(shop)
+      await shop.settled(receipt.id)
+    },
+  },
+  'commit asked again after it was taken up': {
+    settings: { payments: inquiring, coordinator: { resendMs: 2_500 } },
+    happen: async (shop) => {
+      shop.bus.lose({ type: 'vote' }, { type: 'inquiry' })
+      const ordered = order(shop)
+      await until(() => shop.bus.lost === 3)
+      await shop.stopCoordinator()
+      shop.bus.lose({ type: 'commit' }, { type: 'vote' })
+      await shop.startCoordinator()
+      await until(() => shop.bus.lost >= 2)
+      shop.bus.lose()
+      await shop.settled((await ordered).receipt.id)
+    },
+  },
   'own spans': {
     happen: ({ client }) =>
       trace.getTracer('checkout').startActiveSpan('request', async (request) => {
