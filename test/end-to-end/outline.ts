@@ -21,13 +21,9 @@ export function outlineOf({ spans }: Trace): string[] {
   ]
 }
 
-export function serviceOf({ attributes }: Span): string {
-  return String(attributes['service.name'])
-}
-
 function lineOf(span: Span): string {
-  const error = span.status.code === 'ERROR' ? [`error ${span.attributes['error.type']}`] : []
-  return [serviceOf(span), span.name, span.kind, ...error].join(' ')
+  const error = span.status.code === 'ERROR' ? ['error', String(span.attributes['error.type'])] : []
+  return [String(span.attributes['service.name']), span.name, span.kind, ...error].join(' ')
 }
 
 function compare(a: string, b: string): number {

@@ -39,7 +39,8 @@ export async function takenUp(shop: Shop, backend: TraceBackend): Promise<string
   await crash.victim()
   await shop.checkout.kill()
   await until(() => takeUpOf(backend, key)) // before its customer can ask again
-  await Promise.all([...shop.replicas, shop.checkout].map((service) => service.running || service.start()))
+  const gone = [...shop.replicas, shop.checkout].filter(({ running }) => !running)
+  await Promise.all(gone.map((service) => service.start()))
   await placing
   return key
 }
