@@ -30,10 +30,9 @@ export class Recorded implements Disposable {
   readonly #started: Span[] = []
   readonly #reader = new ReaderOnDemand()
 
-  /** @param processors get every span as well. */
-  constructor(...processors: readonly SpanProcessor[]) {
-    const spanProcessors = [{ ...keepsNothing, onStart: (span: Span) => void this.#started.push(span) }, ...processors]
-    trace.setGlobalTracerProvider(new TracerProvider({ spanProcessors, idGenerator: counting() }))
+  constructor({ spans = true }: { readonly spans?: boolean } = {}) {
+    const spanProcessors = [{ ...keepsNothing, onStart: (span: Span) => void this.#started.push(span) }]
+    if (spans) trace.setGlobalTracerProvider(new TracerProvider({ spanProcessors, idGenerator: counting() }))
     metrics.setGlobalMeterProvider(new MeterProvider({ readers: [this.#reader] }))
     context.setGlobalContextManager(new AsyncLocalStorageContextManager().enable())
   }

@@ -6,7 +6,10 @@ import { z } from 'zod'
 import { serveCrowd } from './crowd.ts'
 import { Recorded } from './recorded.ts'
 
-const atATime = 500
+const atATime = 100
+/** So long that no transaction ends for want of time on a busy machine: that would be a series more. */
+const options = { budgetMs: 100_000 }
+const timeout = 120_000
 
 function defineBank() {
   return defineParticipant({
@@ -47,15 +50,15 @@ async function each(from: number, to: number, run: (n: number) => Promise<unknow
   await Promise.all(Array.from({ length: atATime }, worker))
 }
 
-test('ten thousand transactions make the series that a hundred make', async () => {
-  using recorded = new Recorded()
+test('ten thousand transactions make the series that a hundred make', { timeout }, async () => {
+  using recorded = new Recorded({ spans: false })
   await using verdict = await startInProcess()
   await using _bank = await defineBank().serve(verdict)
   await using client = await connect({ world: verdict.world, owner: 'test' })
   const run = (n: number): Promise<unknown> =>
     n % 8 < 4
-      ? client.submit([client.call<Bank>('bank').move({ n })])
-      : client.transaction((tx) => tx.on<Bank>('bank').move({ n }))
+      ? client.submit([client.call<Bank>('bank').move({ n })], options)
+      : client.transaction((tx) => tx.on<Bank>('bank').move({ n }), options)
   await each(0, 100, run)
   const few = await seriesOf(recorded)
   await each(100, 10_000, run)
@@ -67,19 +70,19 @@ test('ten thousand transactions make the series that a hundred make', async () =
 /** A participant, an operation and a code that nobody has heard of before. */
 function hostile(client: Verdict, n: number): Promise<unknown> {
   const operation = n % 2 === 0 ? `do-${n}` : `fail-${n}`
-  if (n % 4 < 2) return client.transaction((tx) => tx.on(`p${n}`)[operation]?.())
+  if (n % 4 < 2) return client.transaction((tx) => tx.on(`p${n}`)[operation]?.(), options)
   const call = client.call(`p${n}`)[operation]?.()
-  return client.submit(call === undefined ? [] : [call])
+  return client.submit(call === undefined ? [] : [call], options)
 }
 
-test('names and codes that somebody makes up are soon one series', async () => {
-  using recorded = new Recorded()
+test('names and codes that somebody makes up are soon one series', { timeout }, async () => {
+  using recorded = new Recorded({ spans: false })
   await using verdict = await startInProcess()
   serveCrowd(verdict.world)
   await using _bank = await defineBank().serve(verdict)
   await using client = await connect({ world: verdict.world, owner: 'test' })
   const run = (n: number): Promise<unknown> =>
-    Promise.all([hostile(client, n), client.transaction((tx) => tx.on('bank')[`rob-${n}`]?.())])
+    Promise.all([hostile(client, n), client.transaction((tx) => tx.on('bank')[`rob-${n}`]?.(), options)])
   await each(0, 1_000, run)
   const first = await seriesOf(recorded)
   await each(1_000, 2_000, run)
