@@ -4,10 +4,11 @@
  */
 import { existsSync, mkdirSync } from 'node:fs'
 import { delimiter, join } from 'node:path'
-import { type Browser, chromium } from 'playwright-core'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { type Browser, chromium, type Page } from 'playwright-core'
 import { Shop } from '../../infra/shop/shop.ts'
 import { type Trace, TraceBackend } from '../../infra/traces/backend.ts'
-import { committed, recovered, refused, traceOf } from './stories.ts'
+import { committed, recovered, refused, takenUp, takeUpOf, traceOf } from './stories.ts'
 import { until } from './until.ts'
 
 const folder = join(import.meta.dirname, '..', '..', 'docs', 'pictures')
@@ -23,9 +24,12 @@ const flags = [
   '--disable-component-update',
   '--disable-sync',
 ]
+const warmUpOrders = 30
+const settleMs = 1_500 // some times as long as a service keeps its spans
 const widthPixels = 1_200
-const menuPixels = 262 // left of the picture
-const headPixels = 240 // of the page, above and below the rows
+const barPixels = 32 // above the picture
+const paddingPixels = 12 // between its left side and the names
+const headPixels = 248 // in it, above and below the rows
 const rowPixels = 40
 /** The page cuts the names of nested spans off; all its parts lie in a shadow root. */
 const widenNames = `
@@ -56,27 +60,53 @@ async function takePictures(executablePath: string): Promise<void> {
     environment: backend.environment,
   })
   await using browser = await chromium.launch({ executablePath, args: flags })
-  await committed(shop) // the first one opens connections, and is no picture of the others
+  // The first ones open connections and load code, and would be no picture of all the others.
+  for (let order = 0; order < warmUpOrders; order += 1) await committed(shop)
   for (const story of [committed, refused, recovered]) {
     const id = await story(shop)
-    const trace = await until(() => traceOf(backend, id))
-    await photograph(browser, backend, trace, story.name)
+    await photograph(browser, backend, await settled(() => traceOf(backend, id)), story.name)
+  }
+  const id = await takenUp(shop, backend)
+  await photograph(browser, backend, await settled(() => takeUpOf(backend, id)), 'taken-up', 'take up')
+}
+
+/** The trace once nothing is added to it any more: no service tells which of its spans is the last. */
+async function settled(look: () => Promise<Trace | undefined>): Promise<Trace> {
+  for (let count = 0; ; ) {
+    const { spans, ...trace } = await until(look)
+    if (spans.length === count) return { spans, ...trace }
+    count = spans.length
+    await sleep(settleMs)
   }
 }
 
+/** Its page, with the links of the span that `linked` names beside it. */
 async function photograph(
   browser: Browser,
   backend: TraceBackend,
   { traceId, spans }: Trace,
   name: string,
+  linked?: string,
 ): Promise<void> {
-  const height = headPixels + spans.length * rowPixels
-  const page = await browser.newPage({ viewport: { width: menuPixels + widthPixels, height } })
+  const known = new Set(spans.map(({ spanId }) => spanId))
+  const missing = spans.filter(({ parentSpanId }) => parentSpanId !== undefined && !known.has(parentSpanId))
+  const height = headPixels + (spans.length + missing.length) * rowPixels
+  const page = await browser.newPage()
   await page.goto(backend.pageOf(traceId))
-  await page.getByText('Span Name').waitFor()
+  const corner = page.getByText('Span Name')
+  await corner.waitFor()
   await page.evaluate(widenNames)
+  const left = Math.round(((await corner.boundingBox())?.x ?? 0) - paddingPixels) // the menu is as wide as what it says
+  await page.setViewportSize({ width: left + widthPixels, height: barPixels + height })
+  if (linked !== undefined) await showLinks(page, linked)
   const path = join(folder, `trace-${name}.png`)
-  await page.screenshot({ path, clip: { x: menuPixels, y: 0, width: widthPixels, height } })
+  await page.screenshot({ path, clip: { x: left, y: barPixels, width: widthPixels, height } })
   await page.close()
   console.log(path)
+}
+
+/** Opens what is told of a span, and of that only the links. */
+async function showLinks(page: Page, span: string): Promise<void> {
+  await page.getByText(span, { exact: true }).last().click()
+  for (const section of ['Timing', /^Attributes \(/, /^Links \(/]) await page.getByText(section).last().click()
 }
