@@ -3,9 +3,11 @@ import { once } from 'node:events'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { Shop } from '../shop/shop.ts'
+import { TraceBackend } from '../traces/backend.ts'
 import { auditArguments } from './audit-arguments.ts'
 import { placeOrders } from './customers.ts'
 import { killLeader, killOrders, killPaymentsInstance } from './disasters.ts'
+import { findExamples } from './examples.ts'
 import { Gate } from './gate.ts'
 import { Ledger } from './ledger.ts'
 import { type Order, OrderFileError, readOrders } from './order.ts'
@@ -13,6 +15,7 @@ import { Screen } from './screen.ts'
 
 const services = join(import.meta.dirname, '..', '..', 'services')
 const inFlight = 32
+const tracedOrders = 1_000 // each makes some forty spans; the backend's pages hold this many transactions with ease
 /** When each disaster strikes, as a share of all orders that were decided. */
 const disasters = [
   { at: 0.15, what: 'Killing the leading coordinator', strike: killLeader },
@@ -24,11 +27,19 @@ const disasters = [
   { at: 0.65, what: 'Killing the only instance of orders while it holds prepared branches', strike: killOrders },
 ] as const
 
-const usage = `npm run demo -- [--orders FILE] [--keep]
+const usage = `npm run demo -- [--orders FILE] [--traces] [--keep]
 
   --orders FILE  orders of your own, one JSON object a line: orderId, customer, sku, quantity, cents
+  --traces       send every trace, metric and log to an OpenTelemetry backend that is started too, print where to look, and, on a
+                 terminal, leave all running until Ctrl-C; places the first ${tracedOrders} orders unless there are orders of your own
   --keep         leave everything running afterwards, to be explored, until Ctrl-C
 `
+
+interface Options {
+  readonly orders: readonly Order[]
+  readonly traces: boolean
+  readonly keep: boolean
+}
 
 const screen = new Screen()
 const interrupted = new AbortController()
@@ -38,12 +49,18 @@ async function main(): Promise<number> {
   const options = readOptions()
   if (typeof options === 'number') return options
   let shop: Shop | undefined
+  let backend: TraceBackend | undefined
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => interrupted.abort())
   try {
     screen.title('Verdict: a shop over three services, each with a database of its own')
-    shop = await Shop.start({ onProgress: (what) => screen.say(`${what} …`) })
+    const onProgress = (what: string): void => screen.say(`${what} …`)
+    if (options.traces) {
+      onProgress('starting a backend for traces')
+      backend = await TraceBackend.start()
+    }
+    shop = await Shop.start({ onProgress, ...(backend === undefined ? {} : { environment: backend.environment }) })
     if (interrupted.signal.aborted) return 130
-    return await runShop(shop, options.orders, options.keep)
+    return await runShop(shop, options, backend)
   } catch (error) {
     if (interrupted.signal.aborted) return 130
     screen.stopFollowing()
@@ -55,14 +72,16 @@ async function main(): Promise<number> {
       screen.say('stopping everything that was started …')
       await shop.stop()
     }
+    await backend?.stop()
   }
 }
 
-function readOptions(): { readonly orders: readonly Order[]; readonly keep: boolean } | number {
+function readOptions(): Options | number {
   try {
     const { values } = parseArgs({
       options: {
         orders: { type: 'string' },
+        traces: { type: 'boolean', default: false },
         keep: { type: 'boolean', default: false },
         help: { type: 'boolean', default: false },
       },
@@ -71,7 +90,10 @@ function readOptions(): { readonly orders: readonly Order[]; readonly keep: bool
       process.stdout.write(usage)
       return 0
     }
-    return { orders: readOrders(values.orders ?? join(services, 'checkout', 'orders.jsonl')), keep: values.keep }
+    const { traces, keep } = values
+    const orders = readOrders(values.orders ?? join(services, 'checkout', 'orders.jsonl'))
+    const few = traces && values.orders === undefined
+    return { orders: few ? orders.slice(0, tracedOrders) : orders, traces, keep }
   } catch (error) {
     const known = error instanceof OrderFileError || error instanceof TypeError
     process.stderr.write(known ? `${error.message}\n\n${usage}` : `${String(error)}\n`)
@@ -79,7 +101,7 @@ function readOptions(): { readonly orders: readonly Order[]; readonly keep: bool
   }
 }
 
-async function runShop(shop: Shop, orders: readonly Order[], keep: boolean): Promise<number> {
+async function runShop(shop: Shop, { orders, keep }: Options, backend: TraceBackend | undefined): Promise<number> {
   const ledger = new Ledger()
   screen.title(`Placing ${orders.length} orders through checkout, ${inFlight} in flight`)
   screen.say(
@@ -96,7 +118,9 @@ async function runShop(shop: Shop, orders: readonly Order[], keep: boolean): Pro
   if (interrupted.signal.aborted) return 130
   report(ledger, seconds)
   const code = await audit(shop, ledger)
-  if (keep) await leaveRunning(shop)
+  if (backend !== undefined) await showTraces(backend)
+  // Without a terminal nobody can press Ctrl-C, and whoever waits for the demo's end shall see it.
+  if (keep || (backend !== undefined && process.stdout.isTTY)) await leaveRunning(shop, backend)
   return code
 }
 
@@ -149,13 +173,21 @@ async function audit(shop: Shop, ledger: Ledger): Promise<number> {
   return code ?? 1
 }
 
-async function leaveRunning(shop: Shop): Promise<void> {
+async function showTraces(backend: TraceBackend): Promise<void> {
+  screen.title('The traces of three transactions (docs/tracing.md says how to read them)')
+  const examples = await findExamples(backend, interrupted.signal)
+  for (const { what, traceId } of examples) screen.say(`${what.padEnd(40)} ${backend.pageOf(traceId)}`)
+  if (!examples.some(({ what }) => what === 'recovered')) screen.say('no committed transaction had to be recovered')
+}
+
+async function leaveRunning(shop: Shop, backend: TraceBackend | undefined): Promise<void> {
   screen.title('Left running; Ctrl-C stops everything')
   screen.say(`checkout          ${shop.checkoutUrl}   (POST /keys, then POST /orders with the header Idempotency-Key)`)
   screen.say(`NATS              ${shop.nats.url}`)
   screen.say(`payments database ${shop.paymentsDatabase.url}`)
   screen.say(`orders database   ${shop.ordersDatabase.url}`)
   screen.say(`data and logs     ${shop.folder}`)
+  if (backend !== undefined) screen.say(`traces, metrics   ${backend.url}`)
   if (interrupted.signal.aborted) return
   // The signal alone does not keep the process alive; the running services' pipes do.
   await once(interrupted.signal, 'abort')

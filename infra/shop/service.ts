@@ -90,16 +90,24 @@ export class Service {
     this.#child = undefined
   }
 
-  /** Asks the process to stop gracefully, and kills it when it does not. */
-  async stop(): Promise<void> {
+  /**
+   * Asks the process to stop gracefully, and kills it when it does not; it can be started again. Returns its exit code: null when it
+   * had to be killed, or did not run.
+   */
+  async terminate(): Promise<number | null> {
     const child = this.#child
-    if (child !== undefined) {
-      child.kill('SIGTERM')
-      const timer = setTimeout(() => child.kill('SIGKILL'), stopTimeoutMs)
-      await ended(child)
-      clearTimeout(timer)
-    }
+    if (child === undefined) return null
+    child.kill('SIGTERM')
+    const timer = setTimeout(() => child.kill('SIGKILL'), stopTimeoutMs)
+    await ended(child)
+    clearTimeout(timer)
     this.#child = undefined
+    return child.exitCode
+  }
+
+  /** Terminates the process for good. */
+  async stop(): Promise<void> {
+    await this.terminate()
     this.#guard.release()
   }
 }

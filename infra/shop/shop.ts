@@ -15,6 +15,8 @@ const replicaNames = ['n1', 'n2', 'n3'] as const
 export interface ShopOptions {
   /** A module that is loaded into every service before its program. */
   readonly preload?: string
+  /** Variables for every service. */
+  readonly environment?: Readonly<Record<string, string>>
   /** Told what is being started, for a progress line. */
   readonly onProgress?: (what: string) => void
 }
@@ -48,7 +50,7 @@ export class Shop implements AsyncDisposable {
     nats: NatsServer,
     paymentsDatabase: PostgresServer,
     ordersDatabase: PostgresServer,
-    preload: string | undefined,
+    { preload, environment: common }: ShopOptions,
   ) {
     this.folder = folder
     this.#guard = new Guard('KILL', folder)
@@ -56,7 +58,13 @@ export class Shop implements AsyncDisposable {
     this.paymentsDatabase = paymentsDatabase
     this.ordersDatabase = ordersDatabase
     const service = (name: string, program: string, environment: Record<string, string>): Service =>
-      new Service({ name, program, environment, logFolder: folder, ...(preload === undefined ? {} : { preload }) })
+      new Service({
+        name,
+        program,
+        environment: { ...common, ...environment },
+        logFolder: folder,
+        ...(preload === undefined ? {} : { preload }),
+      })
     this.replicas = replicaNames.map((name) =>
       service(`coordinator-${name}`, 'services/coordinator/src/main.ts', {
         VERDICT_REPLICA: name,
@@ -81,7 +89,8 @@ export class Shop implements AsyncDisposable {
   }
 
   /** Starts everything and returns when orders can be placed. */
-  static async start({ preload, onProgress = () => undefined }: ShopOptions = {}): Promise<Shop> {
+  static async start(options: ShopOptions = {}): Promise<Shop> {
+    const { onProgress = () => undefined } = options
     mkdirSync(data, { recursive: true })
     const folder = mkdtempSync(join(data, 'shop-'))
     onProgress('starting NATS and two PostgreSQL servers')
@@ -92,7 +101,7 @@ export class Shop implements AsyncDisposable {
       rmSync(folder, { recursive: true, force: true })
       throw servers.find((server) => server.status === 'rejected')?.reason
     }
-    const shop = new Shop(folder, nats.value, paymentsDatabase.value, ordersDatabase.value, preload)
+    const shop = new Shop(folder, nats.value, paymentsDatabase.value, ordersDatabase.value, options)
     try {
       onProgress('making the coordinator group')
       await shop.#initialiseGroup()

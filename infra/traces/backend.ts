@@ -5,6 +5,8 @@ import { dirname, join } from 'node:path'
 import { ended, Guard, lineOf } from '../process.ts'
 
 const exportEveryMs = 500 // less is lost with a process that is killed, and seen sooner, than with the SDK's five seconds
+const metricsEveryMs = 2_000 // so that a demo of some seconds has more than one point to draw
+const queuedSpans = 50_000 // of one service: every span is kept, and the backend takes fewer a second than a busy shop makes
 const tailTraces = 5_000 // the backend only shows one picture of a trace whose spans come from many services while it is among the last ones
 
 /** A span as the backend gives it back. */
@@ -51,7 +53,18 @@ export class TraceBackend implements AsyncDisposable {
   static async start(): Promise<TraceBackend> {
     // The package exports no path of its program; it lies beside what is exported.
     const program = join(dirname(createRequire(import.meta.url).resolve('autotel-devtools')), 'cli.js')
-    const args = ['--no-warnings', program, '--host', '127.0.0.1', '--port', '0', '--grpc-port', '0', '--title', 'Verdict']
+    const args = [
+      '--no-warnings',
+      program,
+      '--host',
+      '127.0.0.1',
+      '--port',
+      '0',
+      '--grpc-port',
+      '0',
+      '--title',
+      'Verdict',
+    ]
     const child = spawn(process.execPath, args, {
       cwd: tmpdir(),
       env: {
@@ -71,14 +84,13 @@ export class TraceBackend implements AsyncDisposable {
   /** Variables that let a service send its traces, metrics and logs here. */
   get environment(): Readonly<Record<string, string>> {
     return {
-      OTEL_TRACES_EXPORTER: 'otlp',
-      OTEL_METRICS_EXPORTER: 'otlp',
-      OTEL_LOGS_EXPORTER: 'otlp',
       OTEL_EXPORTER_OTLP_ENDPOINT: this.url,
       OTEL_EXPORTER_OTLP_PROTOCOL: 'http/json', // it answers every export with JSON, which exporters of protobuf complain about
-      OTEL_NODE_RESOURCE_DETECTORS: 'service', // the others put command line and owner of the process on every span
       OTEL_BSP_SCHEDULE_DELAY: String(exportEveryMs),
+      OTEL_BSP_MAX_QUEUE_SIZE: String(queuedSpans),
       OTEL_BLRP_SCHEDULE_DELAY: String(exportEveryMs),
+      OTEL_METRIC_EXPORT_INTERVAL: String(metricsEveryMs),
+      OTEL_METRIC_EXPORT_TIMEOUT: String(metricsEveryMs), // the SDK wants it to be no longer than the interval
     }
   }
 

@@ -1,4 +1,5 @@
 /** One bank of the benchmark as a process: a participant of Verdict, or driven by hand for the floor. */
+import { createLog, startTelemetry } from '@verdict/telemetry'
 import { type BankName, banks, defineBank } from './bank.ts'
 import { serveFloor } from './floor.ts'
 
@@ -18,6 +19,11 @@ process.once('SIGTERM', () => {
 })
 
 async function serveVerdict(bank: BankName, databaseUrl: string, natsUrl: string): Promise<() => Promise<void>> {
+  const log = createLog({ name: bank, level: 'warn' })
+  const telemetry = await startTelemetry({ service: bank, version: 'bench', log })
   const serving = await defineBank(bank, databaseUrl).serve({ servers: natsUrl })
-  return () => serving.stop()
+  return async () => {
+    await serving.stop()
+    await telemetry.stop()
+  }
 }

@@ -8,6 +8,7 @@ import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { startNats } from '../../infra/nats.ts'
 import { accounts, banks, openingCents, readBooks } from './bank.ts'
+import { median } from './median.ts'
 import { type Figures, System } from './system.ts'
 
 const usage = `npm run bench -- [--json] [--in-flight 1,8,32,64] [--seconds 5] [--rounds 3]
@@ -107,8 +108,4 @@ function medians(all: readonly Figures[]): Figures {
     flushProbeUs: of('flushProbeUs'),
     foreignCpu: of('foreignCpu'),
   }
-}
-
-function median(numbers: readonly number[]): number {
-  return numbers.toSorted((a, b) => a - b)[Math.floor(numbers.length / 2)] ?? 0
 }

@@ -1,5 +1,4 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import { join } from 'node:path'
 import { createInterface, type Interface } from 'node:readline'
 import { ended } from '../../infra/process.ts'
 
@@ -29,8 +28,11 @@ export class Generator {
     this.#lines = reader[Symbol.asyncIterator]()
   }
 
-  static async start(environment: Readonly<Record<string, string>>): Promise<Generator> {
-    const program = join(import.meta.dirname, 'generator.ts')
+  get pid(): number | undefined {
+    return this.#child.pid
+  }
+
+  static async start(program: string, environment: Readonly<Record<string, string>>): Promise<Generator> {
     const child = spawn(process.execPath, ['--conditions=@verdict/source', program], {
       env: { PATH: process.env['PATH'], ...environment },
       stdio: ['pipe', 'pipe', 'inherit'],

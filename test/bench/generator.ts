@@ -3,6 +3,7 @@
 import { createHistogram } from 'node:perf_hooks'
 import { createInterface } from 'node:readline'
 import { connect } from '@verdict/client'
+import { createLog, startTelemetry } from '@verdict/telemetry'
 import { accounts, type Bank } from './bank.ts'
 import { FloorClient } from './floor.ts'
 import type { Measured, Round } from './generator-process.ts'
@@ -28,6 +29,8 @@ async function floor(): Promise<{ transfer: Transfer; close: () => Promise<void>
 }
 
 async function verdict(): Promise<{ transfer: Transfer; close: () => Promise<void> }> {
+  const log = createLog({ name: 'bench', level: 'warn' })
+  const telemetry = await startTelemetry({ service: 'bench', version: 'bench', log })
   const client = await connect({ servers: NATS_URL, owner: 'bench' })
   const move = (bank: 'bank-a' | 'bank-b', account: number, cents: number) =>
     client.call<Bank>(bank).move({ account, cents })
@@ -41,7 +44,10 @@ async function verdict(): Promise<{ transfer: Transfer; close: () => Promise<voi
         return false
       }
     },
-    close: () => client.close(),
+    close: async () => {
+      await client.close()
+      await telemetry.stop()
+    },
   }
 }
 

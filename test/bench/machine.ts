@@ -5,33 +5,49 @@ import { join } from 'node:path'
 const ticksPerSecond = 100 // of /proc on Linux, on every architecture that Node runs on
 const probes = 200
 
-/** CPU seconds so far: of the whole machine, and of this process with all its descendants. Linux only. */
-export function cpuSeconds(): { readonly machine: number; readonly ours: number } {
-  const [, user = 0, nice = 0, system = 0, , , irq = 0, softirq = 0] = (
-    readFileSync('/proc/stat', 'utf8').split('\n', 1)[0] ?? ''
-  )
-    .split(/\s+/)
-    .map(Number)
-  return { machine: (user + nice + system + irq + softirq) / ticksPerSecond, ours: treeSeconds() }
+interface Process {
+  readonly parent: number
+  readonly ticks: number
 }
 
-function treeSeconds(): number {
-  const processes = new Map<number, { readonly parent: number; readonly ticks: number }>()
-  for (const entry of readdirSync('/proc')) {
-    const found = /^\d+$/.test(entry) ? readStat(Number(entry)) : undefined
-    if (found !== undefined) processes.set(Number(entry), found)
+/** CPU seconds so far, of everything that runs on this machine. Linux only. */
+export class CpuTimes {
+  readonly machine: number
+  readonly #processes: ReadonlyMap<number, Process>
+
+  private constructor(machine: number, processes: ReadonlyMap<number, Process>) {
+    this.machine = machine
+    this.#processes = processes
   }
-  const isOurs = (pid: number): boolean => {
-    if (pid === process.pid) return true
-    const parent = processes.get(pid)?.parent
-    return parent !== undefined && parent > 1 && isOurs(parent)
+
+  static read(): CpuTimes {
+    const [, user = 0, nice = 0, system = 0, , , irq = 0, softirq = 0] = (
+      readFileSync('/proc/stat', 'utf8').split('\n', 1)[0] ?? ''
+    )
+      .split(/\s+/)
+      .map(Number)
+    const processes = new Map<number, Process>()
+    for (const entry of readdirSync('/proc')) {
+      const found = /^\d+$/.test(entry) ? readStat(Number(entry)) : undefined
+      if (found !== undefined) processes.set(Number(entry), found)
+    }
+    return new CpuTimes((user + nice + system + irq + softirq) / ticksPerSecond, processes)
   }
-  let ticks = 0
-  for (const [pid, stat] of processes) if (isOurs(pid)) ticks += stat.ticks
-  return ticks / ticksPerSecond
+
+  /** Of one process with all its descendants. */
+  of(root: number): number {
+    const isBelow = (pid: number): boolean => {
+      if (pid === root) return true
+      const parent = this.#processes.get(pid)?.parent
+      return parent !== undefined && parent > 1 && isBelow(parent)
+    }
+    let ticks = 0
+    for (const [pid, stat] of this.#processes) if (isBelow(pid)) ticks += stat.ticks
+    return ticks / ticksPerSecond
+  }
 }
 
-function readStat(pid: number): { readonly parent: number; readonly ticks: number } | undefined {
+function readStat(pid: number): Process | undefined {
   try {
     const text = readFileSync(`/proc/${pid}/stat`, 'utf8')
     // The command's name may hold spaces and brackets: fields are counted from behind its last bracket.

@@ -74,7 +74,8 @@ export function describeTransaction(shown: RecordedTransaction, nowMs: number, p
     ['settled', settled ? 'yes' : paint('yellow', 'no: a branch has not acknowledged yet')],
     ['decided', `${decidedAt} (${describeAge(nowMs - Date.parse(decidedAt))} ago)`],
     ['digest', digest],
-    ...(traceparent === null ? [] : [['trace', traceparent] as const]),
+    // The id alone is what tracing tools search for; --json has all of it.
+    ...(traceparent === null ? [] : [['trace', traceparent.split('-')[1] ?? traceparent] as const]),
   ]
   const branchTable = table(
     [{ title: 'BRANCH' }, { title: 'VOTE' }, { title: 'INSTANCE' }],

@@ -12,6 +12,7 @@ describe('verdict txn show', () => {
     expect(out).toMatch(/^decided +2026-03-01T10:19:30\.000Z \(1 min ago\)$/m)
     expect(out).toMatch(/^payments +refused +[a-z2-7]{20}$/m)
     expect(out).toMatch(/^orders +unknown +-$/m)
+    expect(out).toMatch(/^trace +1{32}$/m)
     expect(out).toContain('hazard at orders: aborted-met-committed. a row says committed')
   })
 

@@ -18,6 +18,8 @@ export interface Question<T> {
   /** By the world's monotonic clock. */
   readonly deadlineMs: number
   readonly signal?: AbortSignal | undefined
+  /** Told of each sending after the first. */
+  readonly resent?: (attempt: number) => void
 }
 
 export type Asked<T> =
@@ -29,7 +31,7 @@ export type Asked<T> =
  * @throws ClientError `overloaded`
  */
 export function ask<T>({ clock, random }: World, inbox: Inbox, question: Question<T>): Promise<Asked<T>> {
-  const { subject, message, from, read, timing, deadlineMs, signal } = question
+  const { subject, message, from, read, timing, deadlineMs, signal, resent } = question
   const { promise, resolve } = Promise.withResolvers<Asked<T>>()
   const state = newResending(deadlineMs)
   let timer: Timer | undefined
@@ -54,7 +56,10 @@ export function ask<T>({ clock, random }: World, inbox: Inbox, question: Questio
   const advance = (event: ResendEvent): void => {
     for (const effect of advanceResending(state, event, clock.nowMs(), random.fraction(), timing)) {
       if (effect.kind === 'giveUp') finish({ kind: 'gaveUp', why: effect.why })
-      else inbox.send(request, subject, message(clock.nowMs()), () => advance({ kind: 'unreachable' }))
+      else {
+        inbox.send(request, subject, message(clock.nowMs()), () => advance({ kind: 'unreachable' }))
+        if (state.sent > 1) resent?.(state.sent)
+      }
     }
     if (state.over) return
     timer?.cancel()

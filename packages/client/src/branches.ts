@@ -51,7 +51,11 @@ export function beginCall(branches: Branches, participant: ParticipantName): { b
   if (known === undefined && branches.byParticipant.size >= maxBranches) throw tooManyBranches(participant, maxBranches)
   const branch = known ?? { participant, opening: undefined, sent: 0, answered: 0 }
   if (branch.sent >= maxCallsPerBranch) {
-    throw new ClientError('too-many-calls', `${participant} takes at most ${maxCallsPerBranch} calls in a transaction.`)
+    throw new ClientError(
+      'too-many-calls',
+      `${participant} takes at most ${maxCallsPerBranch} calls in a transaction.`,
+      'maxCallsPerBranch',
+    )
   }
   if (branch.sent !== branch.answered) throw new Error(`Broken invariant: two calls to ${participant} at once.`)
   branches.byParticipant.set(participant, branch)

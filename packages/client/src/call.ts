@@ -11,9 +11,10 @@ import {
 } from '@verdict/protocol'
 import { ask, type Taken } from './ask.ts'
 import type { OpenedBranch, Opening } from './branches.ts'
+import type { Ending } from './ending.ts'
 import type { Line } from './group.ts'
 import type { ResendTiming } from './resend.ts'
-import { activeTrace } from './trace.ts'
+import type { TracedCall } from './telemetry.ts'
 
 /** A call may wait for locks for seconds, so that silence is not loss; a participant that restarts is back within its patience. */
 const callTiming: ResendTiming = { resendMs: 1_000, maxResendMs: 5_000, unreachableMs: 100, patienceMs: 2_000 }
@@ -36,15 +37,27 @@ export type Called =
   /** Another run of this id holds the branch, or the id is prepared or ended there already. */
   | { readonly kind: 'busy' }
 
+/** Why a call that is answered `busy` poisons its transaction. */
+export const otherRun: Reason = {
+  code: reasonCodes.conflict,
+  message: 'Another run of this transaction is under way.',
+  retryable: true,
+}
+
 /**
  * Calls one operation: the first call goes to any instance, later ones to the one that holds the branch. It is sent again under the
  * same nonce and number until it is answered, so that it takes effect once (rule R5).
  */
-export async function callOperation(line: Line, call: OneCall): Promise<Called> {
+export function callOperation(line: Line, call: OneCall): Promise<Called> {
+  const { id, branch, operation } = call
+  const site = { service: branch.participant, method: operation.name, id }
+  return line.telemetry.call(site, (traced) => askForResult(line, call, traced), endingOf)
+}
+
+async function askForResult(line: Line, call: OneCall, { trace, resent }: TracedCall): Promise<Called> {
   const { world, inbox, subjects, owner } = line
   const { id, nonce, branch, n, operation, endsAtMs, signal } = call
   const { participant, opening } = branch
-  const trace = activeTrace()
   const asked = await ask(world, inbox, {
     subject: opening ? subjects.call(participant, opening.instance, owner) : subjects.firstCall(participant, owner),
     message: (nowMs) => ({
@@ -63,9 +76,21 @@ export async function callOperation(line: Line, call: OneCall): Promise<Called> 
     timing: callTiming,
     deadlineMs: endsAtMs,
     signal,
+    resent,
   })
   if (asked.kind === 'answered') return asked.value
   return { kind: 'failed', reason: unanswered(call, asked.why) }
+}
+
+function endingOf(called: Called): Ending {
+  switch (called.kind) {
+    case 'value':
+      return {}
+    case 'failed':
+      return { failure: called.reason }
+    case 'busy':
+      return { failure: otherRun }
+  }
 }
 
 /** What an answer means for a call; undefined when it answers another one, or tells of another opening. */

@@ -9,14 +9,16 @@ import {
   parseId,
   type TransactionId,
 } from '@verdict/protocol'
+import { coordinatorService, methods } from '@verdict/protocol/telemetry'
 import { type Conclusion, readDecided, readFound } from './answer.ts'
 import { ask } from './ask.ts'
+import type { Ending } from './ending.ts'
 import { CommittedWithHazards, InDoubt, TransactionAborted } from './errors.ts'
 import type { Group, Line } from './group.ts'
 import { type LookRequest, look, whyUnanswered } from './look.ts'
 import { type Receipt, receiptOf } from './receipt.ts'
 import type { ResendTiming } from './resend.ts'
-import { activeTrace } from './trace.ts'
+import type { TracedCall } from './telemetry.ts'
 
 /** A new leader is elected within seconds and hears only what is sent to it, so that silence is short-lived. */
 const commitTiming: ResendTiming = { resendMs: 500, maxResendMs: 2_000, unreachableMs: 50, patienceMs: Infinity }
@@ -58,7 +60,12 @@ export async function commit(line: Line, group: Group, sealed: Sealed): Promise<
   const { id, list, signal } = sealed
   const digest = digestOf(id, list)
   const kept = parseId(id).mark === 'kept'
-  const conclusion = await askForCommit(line, group, sealed, digest)
+  const site = { service: coordinatorService, method: methods.commit, id }
+  const conclusion = await line.telemetry.call(
+    site,
+    (call) => askForCommit(line, group, { ...sealed, digest }, call),
+    endingOf,
+  )
   switch (conclusion.kind) {
     case 'committed': {
       const { path, applied, results } = conclusion
@@ -109,10 +116,14 @@ export async function findBefore(line: Line, request: Omit<LookRequest, 'kept'>)
   }
 }
 
-async function askForCommit(line: Line, group: Group, sealed: Sealed, digest: Digest): Promise<Conclusion> {
+async function askForCommit(
+  line: Line,
+  group: Group,
+  sealed: Sealed & { readonly digest: Digest },
+  { trace, resent }: TracedCall,
+): Promise<Conclusion> {
   const { world, inbox, subjects, owner } = line
-  const { id, operations, wait, endsAtMs, signal } = sealed
-  const trace = activeTrace()
+  const { id, digest, operations, wait, endsAtMs, signal } = sealed
   let partial: Conclusion | undefined
   const read = (decided: Decided): ReturnType<typeof readDecided> => {
     if (decided.id !== id) return undefined
@@ -148,6 +159,7 @@ async function askForCommit(line: Line, group: Group, sealed: Sealed, digest: Di
     timing: commitTiming,
     deadlineMs: endsAtMs + graceMs,
     signal,
+    resent,
   })
   if (asked.kind === 'answered') return asked.value
   if (partial !== undefined) return partial
@@ -155,6 +167,25 @@ async function askForCommit(line: Line, group: Group, sealed: Sealed, digest: Di
   throw new InDoubt(id, whyUnanswered(asked.why), { kept, cause: signal?.aborted ? signal.reason : undefined })
 }
 
+/** An abort is an outcome, and no failure of the group that tells it. */
+function endingOf(conclusion: Conclusion): Ending {
+  switch (conclusion.kind) {
+    case 'committed':
+      return { outcome: 'committed', path: conclusion.path }
+    case 'hazards':
+      return { outcome: 'hazard' }
+    case 'aborted':
+      return { outcome: 'aborted', reason: conclusion.reason }
+    case 'expired':
+      return { failure: expired }
+    case 'conflict':
+      return { failure: conflict }
+    case 'unusable':
+      return { failure: conclusion.reason }
+  }
+}
+
+const expired = { code: 'in-doubt', message: 'Nothing of its time is recorded any more.' }
 const conflict = {
   code: 'conflict',
   message: 'It was decided under another list of branches, so that this one never will be.',

@@ -19,6 +19,7 @@ import type { Transaction } from './interactive.ts'
 import { look } from './look.ts'
 import { checkOptions, type KeptTransactionOptions, type Plan, type TransactionOptions } from './options.ts'
 import { type PlannedCall, type PlannedCalls, planCall, type Submitted, submitCalls, type ValuesOf } from './submit.ts'
+import { ClientTelemetry } from './telemetry.ts'
 import { type Executed, type Replayed, runTransaction } from './transaction.ts'
 
 /** Transactions of one client at a time. Each may hold locks at its participants: more would wait for one another. */
@@ -59,9 +60,11 @@ export async function connect(options: ConnectOptions): Promise<Verdict> {
   }
   const held: Line['held'] = new Set()
   const late = (by: Answerer, answer: Answer): void => releaseStray(line, by, answer)
-  const line: Line = { world, inbox: new Inbox(world, under, owner, late), subjects: under, owner, held }
+  const telemetry = new ClientTelemetry(world.clock)
+  const inbox = new Inbox(world, under, owner, late, telemetry.metering)
+  const line: Line = { world, inbox, subjects: under, owner, held, telemetry }
   const hangUp = async (): Promise<void> => {
-    line.inbox.stop()
+    inbox.stop()
     if (given === undefined) await world.bus.close()
   }
   try {
@@ -127,7 +130,7 @@ export class Verdict implements AsyncDisposable {
 
   /** Plans an operation for `submit`: `verdict.call<Payments>('payments').debit({ … })`. Nothing is sent. */
   call<P extends ParticipantContract>(participant: P['name']): PlannedCalls<P> {
-    return planCall<P>(participant)
+    return planCall<P>(this.line, participant)
   }
 
   /**
@@ -172,11 +175,21 @@ export class Verdict implements AsyncDisposable {
   }
 
   private async track<T>(begin: () => Promise<T>): Promise<T> {
+    try {
+      return await this.run(begin)
+    } catch (error) {
+      this.line.telemetry.metering.refused(error)
+      throw error
+    }
+  }
+
+  private async run<T>(begin: () => Promise<T>): Promise<T> {
     if (this.closing !== undefined) throw new ClientError('closed', 'This client is closed: connect() again.')
     if (this.running.size >= maxTransactions) {
       throw new ClientError(
         'overloaded',
         `${maxTransactions} transactions of this client run already: try again later.`,
+        'maxTransactions',
       )
     }
     const running = begin()

@@ -28,11 +28,14 @@ export class ClientError extends Error {
   override readonly name = 'ClientError'
   readonly code: ClientErrorCode
   readonly retryable: boolean
+  /** The name of the bound that was met, if it was one. */
+  readonly limit: string | undefined
 
-  constructor(code: ClientErrorCode, message: string) {
+  constructor(code: ClientErrorCode, message: string, limit?: string) {
     super(message)
     this.code = code
     this.retryable = clientErrors[code].retryable
+    this.limit = limit
   }
 }
 
@@ -130,5 +133,6 @@ export function tooManyBranches(participant: ParticipantName, most: number): Cli
   return new ClientError(
     'too-many-branches',
     `${participant} would be a branch too many: a transaction has at most ${most}. Split the work.`,
+    'maxBranches',
   )
 }

@@ -19,6 +19,7 @@ import { ask } from './ask.ts'
 import { ClientError } from './errors.ts'
 import type { Inbox } from './inbox.ts'
 import type { ResendTiming } from './resend.ts'
+import type { ClientTelemetry } from './telemetry.ts'
 
 /** An idle client's epoch grows old, and ids of old epochs are forgotten first (rule R11). */
 const refreshMs = 60_000
@@ -34,6 +35,7 @@ export interface Line {
   readonly owner: OwnerName
   /** Openings that running transactions hold. An answer that tells of another one came too late: it is released. */
   readonly held: Set<Token>
+  readonly telemetry: ClientTelemetry
 }
 
 /** The group that decides a client's transactions: its incarnation, learnt once, and its epoch, learnt again and again. */

@@ -13,6 +13,7 @@ import {
 } from '@verdict/protocol'
 import type { Bus, BusMessage, Subscription, World } from '@verdict/runtime'
 import { ClientError } from './errors.ts'
+import type { ClientMetering } from './metering.ts'
 
 /** Requests of one client that wait for an answer at a time. Each holds a timer and its message. */
 const maxOpenRequests = 16_384
@@ -39,6 +40,7 @@ export class Inbox {
   private readonly subscription: Subscription
   private readonly waiting = new Map<number, Receiver>()
   private readonly onLate: (answerer: Answerer, message: Answer) => void
+  private readonly metering: ClientMetering
   private last = 0
 
   /** @param onLate is told answers that nobody waits for. */
@@ -47,10 +49,12 @@ export class Inbox {
     subjects: Subjects,
     owner: OwnerName,
     onLate: (answerer: Answerer, message: Answer) => void,
+    metering: ClientMetering,
   ) {
     const token = makeToken<InboxToken>(random.bytes(12))
     this.bus = bus
     this.onLate = onLate
+    this.metering = metering
     this.subject = subjects.inbox(owner, token)
     this.subscription = bus.subscribe(subjects.answers(owner, token), (message) => this.receive(message))
   }
@@ -61,11 +65,13 @@ export class Inbox {
       throw new ClientError(
         'overloaded',
         `${maxOpenRequests} requests of this client wait for answers already. Begin fewer transactions at a time.`,
+        'maxOpenRequests',
       )
     }
     do this.last = this.last === maxRequestNumber ? 1 : this.last + 1
     while (this.waiting.has(this.last))
     this.waiting.set(this.last, receiver)
+    this.metering.requestOpened()
     return this.last
   }
 
@@ -80,7 +86,7 @@ export class Inbox {
 
   /** Ends a request: answers that still come are late. */
   close(request: number): void {
-    this.waiting.delete(request)
+    if (this.waiting.delete(request)) this.metering.requestClosed()
   }
 
   stop(): void {

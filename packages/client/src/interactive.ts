@@ -17,7 +17,7 @@ import {
 } from '@verdict/protocol'
 import type { Timer } from '@verdict/runtime'
 import { type Branches, beginCall, callAnswered, newBranches, openings, poison } from './branches.ts'
-import { callOperation } from './call.ts'
+import { callOperation, otherRun } from './call.ts'
 import { ClientError, TransactionAborted } from './errors.ts'
 import type { Line } from './group.ts'
 
@@ -145,6 +145,7 @@ export class Interactive implements Transaction {
       if (this.branches.poison !== undefined) throw this.aborted(this.branches.poison)
       return await this.callNow(participant, operation)
     } catch (error) {
+      this.line.telemetry.metering.refused(error)
       poison(this.branches, reasonOf(error))
       throw error
     }
@@ -215,6 +216,7 @@ export function plannedOperation(participant: ParticipantName, name: string, inp
     throw new ClientError(
       'bad-option',
       `${what} is no operation: expected a name of at most ${maxLabelLength} characters.`,
+      'maxLabelLength',
     )
   }
   return { name, args: encodePayload(input, `The arguments of ${what}`) }
@@ -234,10 +236,5 @@ const budgetSpent: Reason = {
 const cancelled: Reason = {
   code: reasonCodes.clientAborted,
   message: "The caller's signal was aborted before the commit was asked for.",
-  retryable: true,
-}
-const otherRun: Reason = {
-  code: reasonCodes.conflict,
-  message: 'Another run of this transaction is under way.',
   retryable: true,
 }

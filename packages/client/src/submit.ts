@@ -1,3 +1,4 @@
+import type { Span } from '@opentelemetry/api'
 import type { InputOf } from '@verdict/protocol'
 import {
   decodePayload,
@@ -14,6 +15,7 @@ import {
   participantName,
   sealList,
 } from '@verdict/protocol'
+import { spanAttributes } from '@verdict/protocol/telemetry'
 import { commit, findBefore } from './commit.ts'
 import { ClientError, tooManyBranches } from './errors.ts'
 import type { Group, Line } from './group.ts'
@@ -55,25 +57,41 @@ export interface Submitted<Values> {
 }
 
 /** The operations of a participant, to be planned: `call<Payments>('payments').debit({ … })`. */
-export function planCall<P extends ParticipantContract>(participant: P['name']): PlannedCalls<P> {
+export function planCall<P extends ParticipantContract>(line: Line, participant: P['name']): PlannedCalls<P> {
   const name = participantName(participant)
-  return callsTo<PlannedCalls<P>>(
-    (operation, input): PlannedCall => ({ participant: name, operation: plannedOperation(name, operation, input) }),
-  )
+  return callsTo<PlannedCalls<P>>((operation, input): PlannedCall => {
+    try {
+      return { participant: name, operation: plannedOperation(name, operation, input) }
+    } catch (error) {
+      line.telemetry.metering.refused(error)
+      throw error
+    }
+  })
 }
 
 /**
  * Runs a one-shot transaction: all operations travel in the commit, and run when their participants are asked to prepare.
  * @throws TransactionAborted, InDoubt, CommittedWithHazards; ClientError and ProtocolError before anything is sent
  */
-export async function submitCalls<const C extends readonly PlannedCall[]>(
+export function submitCalls<const C extends readonly PlannedCall[]>(
   line: Line,
   group: Group,
   calls: C,
   plan: Plan,
 ): Promise<Submitted<ValuesOf<C>>> {
+  return line.telemetry.transaction(plan.id, 'one-shot', (span) => submitTraced(line, group, calls, plan, span))
+}
+
+async function submitTraced<const C extends readonly PlannedCall[]>(
+  line: Line,
+  group: Group,
+  calls: C,
+  plan: Plan,
+  span: Span,
+): Promise<Submitted<ValuesOf<C>>> {
   const { id, kept, budgetMs, wait, signal } = plan
   const planned = planBranches(calls)
+  span.setAttribute(spanAttributes.branches, planned.length)
   const endsAtMs = line.world.clock.nowMs() + budgetMs
   const before = kept ? await findBefore(line, { id, deadlineMs: endsAtMs, signal }) : undefined
   if (before !== undefined) return { outcome: 'committed', replayed: true, values: undefined, receipt: before.receipt }
@@ -111,6 +129,7 @@ function planBranches(calls: readonly PlannedCall[]): PlannedBranch[] {
       throw new ClientError(
         'too-many-calls',
         `${participant} runs at most ${maxOperationsPerBranch} operations in one submit.`,
+        'maxOperationsPerBranch',
       )
     }
     if (!branches.has(participant) && branches.size >= maxBranches) throw tooManyBranches(participant, maxBranches)
@@ -123,6 +142,7 @@ function planBranches(calls: readonly PlannedCall[]): PlannedBranch[] {
     throw new ProtocolError(
       'payload-too-large',
       `The arguments of all operations take ${bytes} bytes, at most ${maxOperationsBytes} travel in one submit. Split the work, or call them inside a transaction.`,
+      { limit: 'maxOperationsBytes' },
     )
   }
   return [...branches.values()].toSorted((a, b) => (a.participant < b.participant ? -1 : 1))

@@ -1,4 +1,6 @@
+import type { Span } from '@opentelemetry/api'
 import { sealList, type TransactionId } from '@verdict/protocol'
+import { spanAttributes } from '@verdict/protocol/telemetry'
 import { calledBranches } from './branches.ts'
 import { commit, findBefore, graceMs, type Replayed as ReplayedCommit } from './commit.ts'
 import { InDoubt, isTransactionAborted } from './errors.ts'
@@ -33,11 +35,21 @@ export interface Replayed {
  * Runs an interactive transaction: calls, seals its list, asks for the commit (rules R3 to R5, R17).
  * @throws TransactionAborted, InDoubt, CommittedWithHazards
  */
-export async function runTransaction<T>(
+export function runTransaction<T>(
   line: Line,
   group: Group,
   work: (tx: Transaction) => Promise<T> | T,
   plan: Plan,
+): Promise<Executed<T> | Replayed> {
+  return line.telemetry.transaction(plan.id, 'interactive', (span) => runTraced(line, group, work, plan, span))
+}
+
+async function runTraced<T>(
+  line: Line,
+  group: Group,
+  work: (tx: Transaction) => Promise<T> | T,
+  plan: Plan,
+  span: Span,
 ): Promise<Executed<T> | Replayed> {
   const { id, kept, budgetMs, wait, signal } = plan
   const endsAtMs = line.world.clock.nowMs() + budgetMs
@@ -51,6 +63,8 @@ export async function runTransaction<T>(
   } catch (error) {
     if (!kept || !isTransactionAborted(error)) throw error
     return replayed(await lookAfterFailure(line, interactive, plan, error))
+  } finally {
+    span.setAttribute(spanAttributes.branches, interactive.branches.byParticipant.size)
   }
   try {
     const branches = calledBranches(interactive.branches)

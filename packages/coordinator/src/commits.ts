@@ -6,6 +6,7 @@ import {
   type HeldBranch,
   type InstanceId,
   maxBudgetMs,
+  type Outcome,
   type ParticipantName,
   parseId,
   reasonCodes,
@@ -14,11 +15,14 @@ import {
 } from '@verdict/protocol'
 import type { Clock } from '@verdict/runtime'
 import { Alarm } from './alarm.ts'
+import type { Calls } from './calls.ts'
 import { advanceCommit, type CommitEffect, type CommitEvent, wakeAtMs } from './commit.ts'
 import { type Commit, newCommit } from './commit-state.ts'
+import { CommitTracing } from './commit-tracing.ts'
 import { type Applied, epochOf, horizonOf, type ReadableSpace, recordOf } from './decisions.ts'
 import type { Deliveries } from './deliveries.ts'
 import { trustedList } from './inquiry.ts'
+import type { CoordinatorMetering } from './metering.ts'
 import type { Asker, Post } from './post.ts'
 import { Schedule } from './schedule.ts'
 import type { CoordinatorSettings } from './settings.ts'
@@ -30,6 +34,8 @@ export interface CommitsPorts {
   readonly space: ReadableSpace
   readonly settings: CoordinatorSettings
   readonly deliveries: Deliveries
+  readonly calls: Calls
+  readonly metering: CoordinatorMetering
   readonly term: number
   /** Proposes a decision and resolves with what the log made of it. Rejects when it was not recorded, or nobody knows. */
   readonly decide: (decision: Decision) => Promise<Applied>
@@ -39,6 +45,9 @@ export interface CommitsPorts {
 interface Underway {
   readonly commit: Commit
   readonly waiters: Waiter[]
+  readonly tracing: CommitTracing
+  /** When its owner asked for the commit first. */
+  askedAtMs: number | undefined
   /** Bytes of requests and results that it holds. */
   bytes: number
 }
@@ -65,20 +74,24 @@ export class Commits {
   stop(): void {
     this.stopped = true
     this.alarm.stop()
+    for (const { tracing } of this.underway.values()) tracing.abandoned()
     this.underway.clear()
   }
 
   /** The owner asks for the commit. `bytes` is the size of its message. */
   ask(message: CommitRequest, asker: Asker, bytes: number): void {
     const { id, list, digest, operations, leftMs, trace, wait } = message
-    const waiter: Waiter = { ...asker, digest, wait, oneShot: list[0]?.kind === 'oneShot' }
+    const call = this.ports.calls.received(message)
+    const waiter: Waiter = { ...asker, digest, wait, oneShot: list[0]?.kind === 'oneShot', call }
     const endsAtMs = this.ports.clock.nowMs() + Math.min(leftMs, maxBudgetMs)
     this.take(id, waiter, { kind: 'asked', sealed: { list, digest, operations }, endsAtMs, trace }, bytes)
   }
 
   /** The owner asks for the abort of what it had asked to commit. `bytes` is the size of its message. */
-  abort({ id, list, digest, reason, trace }: Abort, asker: Asker, bytes: number): void {
-    const waiter: Waiter = { ...asker, digest, wait: 'decided', oneShot: list[0]?.kind === 'oneShot' }
+  abort(message: Abort, asker: Asker, bytes: number): void {
+    const { id, list, digest, reason, trace } = message
+    const call = this.ports.calls.received(message)
+    const waiter: Waiter = { ...asker, digest, wait: 'decided', oneShot: list[0]?.kind === 'oneShot', call }
     this.take(id, waiter, { kind: 'abortAsked', sealed: { list, digest, operations: undefined }, reason, trace }, bytes)
   }
 
@@ -87,12 +100,12 @@ export class Commits {
     const { id, digest, token } = held
     if (!this.underway.has(id)) {
       // It will ask again; by then there may be room. No honest id is ahead of the group's epoch.
-      if (this.isFull() || parseId(id).epoch > epochOf(this.ports.space)) return
+      if (this.refusesMore() || parseId(id).epoch > epochOf(this.ports.space)) return
       this.ports.takenUp(id)
     }
     const endsAtMs = this.ports.clock.nowMs() + this.ports.settings.takeUpBudgetMs
     const list = trustedList(participant, held)
-    this.work(id)
+    this.work(id, () => CommitTracing.takenUp(participant, held))
     this.advance(id, { kind: 'held', holder: { participant, digest, token }, list, endsAtMs, trace: held.trace })
   }
 
@@ -100,6 +113,7 @@ export class Commits {
   voted(participant: ParticipantName, { id, digest, vote }: VoteMessage, bytes: number): void {
     const underway = this.underway.get(id)
     if (underway === undefined) return
+    this.ports.metering.voted(participant, vote)
     if ((vote.kind !== 'prepared' && vote.kind !== 'read-only') || vote.results === undefined) {
       this.advance(id, { kind: 'voted', participant, digest, vote })
       return
@@ -124,27 +138,34 @@ export class Commits {
       this.refuse(id, waiter, reasonCodes.futureEpoch, message, false)
       return
     }
-    if (!this.underway.has(id) && this.isFull()) {
+    if (!this.underway.has(id) && this.refusesMore()) {
       const message = 'The group has too much under way just now: try again.'
       this.refuse(id, waiter, reasonCodes.overloaded, message, true)
       return
     }
-    const underway = this.work(id)
+    const underway = this.work(id, () => new CommitTracing(id, waiter.call.context))
+    underway.tracing.joined(waiter.call)
+    if (event.kind === 'asked') underway.askedAtMs ??= this.ports.clock.nowMs()
     const { sealed } = underway.commit
     if (sealed === undefined || (waiter.oneShot && sealed.operations === undefined)) this.hold(underway, bytes)
     joinWaiters(underway.waiters, waiter, settings.maxWaiters)
     this.advance(id, event)
   }
 
-  private isFull(): boolean {
-    const { maxUnderway, maxUnderwayBytes } = this.ports.settings
-    return this.underway.size >= maxUnderway || this.bytes >= maxUnderwayBytes
+  /** Whether there is no room for one more transaction, which then counts as refused. */
+  private refusesMore(): boolean {
+    const { settings, metering } = this.ports
+    const used = { maxUnderway: this.underway.size, maxUnderwayBytes: this.bytes }
+    const limit = (['maxUnderway', 'maxUnderwayBytes'] as const).find((name) => used[name] >= settings[name])
+    if (limit !== undefined) metering.refused(limit)
+    return limit !== undefined
   }
 
-  private work(id: TransactionId): Underway {
+  private work(id: TransactionId, trace: () => CommitTracing): Underway {
     const known = this.underway.get(id)
     if (known !== undefined) return known
-    const fresh: Underway = { commit: newCommit(id, parseId(id).mark === 'kept'), waiters: [], bytes: 0 }
+    const commit = newCommit(id, parseId(id).mark === 'kept')
+    const fresh: Underway = { commit, waiters: [], tracing: trace(), askedAtMs: undefined, bytes: 0 }
     this.underway.set(id, fresh)
     return fresh
   }
@@ -163,10 +184,12 @@ export class Commits {
   private advance(id: TransactionId, event: CommitEvent): void {
     const underway = this.underway.get(id)
     if (underway === undefined || this.stopped) return
-    const effects = advanceCommit(underway.commit, event, this.ports.clock.nowMs(), this.ports.settings)
-    this.schedule.set(id, wakeAtMs(underway.commit))
+    const { commit, tracing } = underway
+    const effects = advanceCommit(commit, event, this.ports.clock.nowMs(), this.ports.settings)
+    this.schedule.set(id, wakeAtMs(commit))
     this.alarm.setAt(this.schedule.nextMs())
-    for (const effect of effects) this.perform(id, underway, effect)
+    if (event.kind === 'voted') tracing.voted(commit, event.participant)
+    for (const effect of effects) this.perform(id, underway, effect, event)
   }
 
   private wake(): void {
@@ -175,12 +198,15 @@ export class Commits {
     this.alarm.setAt(this.schedule.nextMs())
   }
 
-  private perform(id: TransactionId, underway: Underway, effect: CommitEffect): void {
+  private perform(id: TransactionId, underway: Underway, effect: CommitEffect, cause: CommitEvent): void {
     switch (effect.kind) {
       case 'prepare':
-        this.sendPrepare(underway.commit, effect)
+        this.sendPrepare(underway, effect)
         break
       case 'readOnly':
+        underway.tracing.collected(undefined)
+        underway.tracing.decided('committed')
+        this.measure(underway, 'committed', 'read-only')
         this.drop(id)
         // It is true of this list alone. Whoever waits with another one asks again, and has its own turn.
         for (const waiter of underway.waiters) {
@@ -189,24 +215,34 @@ export class Commits {
         }
         break
       case 'propose':
-        this.ports.decide({ ...effect.decision, decidedAtMs: Math.round(this.ports.clock.wallMs()) }).then(
-          (applied) => this.applied(id, underway, applied),
-          () => this.undecided(id, underway),
-        )
+        underway.tracing.collected(cause.kind === 'abortAsked' ? undefined : effect.decision.reason)
+        this.propose(id, underway, { ...effect.decision, decidedAtMs: Math.round(this.ports.clock.wallMs()) })
         break
     }
   }
 
+  private propose(id: TransactionId, underway: Underway, decision: Decision): void {
+    underway.tracing
+      .deciding(decision, () => this.ports.decide(decision))
+      .then(
+        (applied) => this.applied(id, underway, applied),
+        (error: unknown) => this.undecided(id, underway, error),
+      )
+  }
+
   /** Everybody is told what the log made of the proposal, never what was proposed (rule R1). */
-  private applied(id: TransactionId, { commit, waiters }: Underway, applied: Applied): void {
+  private applied(id: TransactionId, underway: Underway, applied: Applied): void {
     if (this.stopped) return
     this.drop(id)
+    const { commit, waiters, tracing } = underway
+    tracing.decided(applied.kind === 'recorded' ? applied.record.outcome : undefined)
     const { deliveries } = this.ports
     switch (applied.kind) {
       case 'recorded': {
         const { record } = applied
+        this.measure(underway, record.outcome, 'logged')
         const results = record.digest === commit.sealed?.digest ? resultsOf(commit) : undefined
-        deliveries.begin(record, results)
+        deliveries.begin(record, results, tracing)
         for (const waiter of waiters) deliveries.answer(record, waiter, results)
         break
       }
@@ -223,13 +259,14 @@ export class Commits {
   }
 
   /** The log is overloaded, or leadership is lost: the work is dropped, and whoever still waits asks again (rules R2, R6). */
-  private undecided(id: TransactionId, { waiters }: Underway): void {
+  private undecided(id: TransactionId, { waiters, tracing }: Underway, error: unknown): void {
     if (this.stopped) return
     this.drop(id)
+    tracing.undecided(error)
     for (const waiter of waiters) this.say(id, waiter, { kind: 'pending' })
   }
 
-  private sendPrepare(commit: Commit, effect: Extract<CommitEffect, { kind: 'prepare' }>): void {
+  private sendPrepare({ commit, tracing }: Underway, effect: Extract<CommitEffect, { kind: 'prepare' }>): void {
     const { id, sealed, trace, endsAtMs } = commit
     if (sealed === undefined) throw new Error(`Broken invariant: prepare of ${id} without a list.`)
     const { clock, post, space, term } = this.ports
@@ -243,7 +280,7 @@ export class Commits {
       term,
       horizon: horizonOf(space),
       ...(operations === undefined ? {} : { operations }),
-      ...(trace === undefined ? {} : { trace }),
+      ...tracing.asking(participant, trace),
     } as const
     post.tell(participant, instance, message, () => this.unreachable(id, participant, instance))
   }
@@ -252,14 +289,24 @@ export class Commits {
     this.advance(id, { kind: 'unreachable', participant, instance })
   }
 
+  private measure({ commit, askedAtMs }: Underway, outcome: Outcome, path: 'logged' | 'read-only'): void {
+    const { clock, metering } = this.ports
+    if (askedAtMs !== undefined) metering.committed(clock.nowMs() - askedAtMs, { outcome, path, mode: modeOf(commit) })
+  }
+
   private say(id: TransactionId, waiter: Waiter, answer: Decided['answer']): void {
     const { post, space } = this.ports
     post.answer(waiter, { type: 'decided', id, digest: waiter.digest, epoch: epochOf(space), answer })
+    waiter.call.answered(answer)
   }
 
   private refuse(id: TransactionId, waiter: Waiter, code: string, message: string, retryable: boolean): void {
     this.say(id, waiter, { kind: 'refused', reason: { code, message, retryable } })
   }
+}
+
+function modeOf({ sealed }: Commit): 'interactive' | 'one-shot' {
+  return sealed?.list[0]?.kind === 'oneShot' ? 'one-shot' : 'interactive'
 }
 
 function resultsOf({ branches }: Commit): Results {

@@ -34,6 +34,7 @@ import {
 import type { CoordinatorEvent } from './event.ts'
 import { Leader } from './leader.ts'
 import { groupIdOf, type Manifest, ManifestError } from './manifest.ts'
+import { CoordinatorMetering } from './metering.ts'
 import { Post } from './post.ts'
 import { type CoordinatorSettings, defaultSettings } from './settings.ts'
 
@@ -84,9 +85,11 @@ class RunningCoordinator implements Coordinator {
   private readonly subjects: Subjects
   private readonly post: Post
   private readonly settings: CoordinatorSettings
+  private readonly metering: CoordinatorMetering
   private replica: Replica<Applied> | undefined
   private leader: Leader | undefined
   private leadsAtOnce: number | undefined
+  private unobserve: () => void = () => {}
   private statusSubscription: Subscription | undefined
   private stopping: Promise<void> | undefined
 
@@ -109,6 +112,7 @@ class RunningCoordinator implements Coordinator {
       tooLarge: (subject, why) => options.onEvent?.({ kind: 'unsendableMessage', subject, why }),
     })
     this.settings = { ...defaultSettings, ...options.settings }
+    this.metering = new CoordinatorMetering(replica)
   }
 
   async start(): Promise<void> {
@@ -122,6 +126,7 @@ class RunningCoordinator implements Coordinator {
       onEvent: (event) => this.happened(event),
       ...(raft === undefined ? {} : { settings: raft }),
     })
+    this.unobserve = this.observe(this.replica)
     const subject = this.subjects.status(this.group, replica, '*')
     this.statusSubscription = world.bus.subscribe(subject, (message) => this.asked(message))
     if (this.leadsAtOnce !== undefined) this.lead(this.leadsAtOnce)
@@ -169,6 +174,7 @@ class RunningCoordinator implements Coordinator {
   }
 
   private async stopAll(): Promise<void> {
+    this.unobserve()
     this.statusSubscription?.unsubscribe()
     this.leader?.stop()
     this.leader = undefined
@@ -199,6 +205,7 @@ class RunningCoordinator implements Coordinator {
       post: this.post,
       term,
       settings: this.settings,
+      metering: this.metering,
       observe: (event) => this.options.onEvent?.(event),
     })
     this.leader.start()
@@ -215,6 +222,21 @@ class RunningCoordinator implements Coordinator {
     this.leader.stop()
     this.leader = undefined
     this.options.onEvent?.({ kind: 'steppedDown', term })
+  }
+
+  /** The leader alone tells what is in doubt: the sum over the replicas is the group's. */
+  private observe({ space }: Replica<Applied>): () => void {
+    const { clock } = this.options.world
+    const ageMs = ({ decidedAtMs }: DecisionRecord): number => Math.max(0, clock.wallMs() - decidedAtMs)
+    const leading =
+      (read: () => number): (() => number) =>
+      () =>
+        this.leader === undefined ? 0 : read()
+    return this.metering.observe({
+      underway: () => this.leader?.underway ?? 0,
+      inDoubt: leading(() => unsettledCount(space, maxCounted)),
+      oldestInDoubtMs: leading(() => Math.max(0, ...unsettled(space, 1).records.map(ageMs))),
+    })
   }
 
   private asked({ subject, payload, replyTo }: BusMessage): void {

@@ -1,9 +1,18 @@
-import type { Ack, DecisionRecord, InstanceId, ParticipantName, TransactionId } from '@verdict/protocol'
+import type { Ack, DecisionRecord, HazardKind, InstanceId, ParticipantName, TransactionId } from '@verdict/protocol'
 import type { Clock } from '@verdict/runtime'
 import { Alarm } from './alarm.ts'
 import { maxSettledIds } from './command.ts'
+import type { CommitTracing } from './commit-tracing.ts'
 import { epochOf, horizonOf, type ReadableSpace, unsettled } from './decisions.ts'
-import { advanceDelivery, type Delivery, type DeliveryEffect, deliveryWakeAtMs, newDelivery } from './delivery.ts'
+import {
+  advanceDelivery,
+  type Delivery,
+  type DeliveryEffect,
+  type DeliveryEvent,
+  deliveryWakeAtMs,
+  newDelivery,
+} from './delivery.ts'
+import { DeliveryTracing } from './delivery-tracing.ts'
 import type { Post } from './post.ts'
 import { RecentResults } from './recent-results.ts'
 import { Schedule } from './schedule.ts'
@@ -21,6 +30,7 @@ export interface DeliveriesPorts {
 
 interface Underway {
   readonly delivery: Delivery
+  readonly tracing: DeliveryTracing
   /** Those who wait until every branch has applied the outcome. */
   readonly waiters: Waiter[]
   /** Bytes of results that it holds. */
@@ -56,12 +66,13 @@ export class Deliveries {
 
   stop(): void {
     this.stopped = true
+    for (const { tracing } of this.underway.values()) tracing.abandoned()
     this.waveAlarm.stop()
     this.settleAlarm.stop()
   }
 
-  /** Begins to tell a decision. `results` are those that came with the votes. */
-  begin(record: DecisionRecord, results?: Results): void {
+  /** Begins to tell a decision. `results` are those that came with the votes, `by` is the commit that made it just now. */
+  begin(record: DecisionRecord, results?: Results, by?: CommitTracing): void {
     const { clock, settings } = this.ports
     if (record.settled || this.stopped) return
     const known = this.underway.get(record.id)
@@ -71,13 +82,15 @@ export class Deliveries {
       return
     }
     const delivery = newDelivery(record)
+    const tracing = new DeliveryTracing(record, by?.context)
     if (this.underway.size >= settings.maxDelivering) {
       // Told once; whoever misses it asks. The store keeps it until there is room to insist.
-      this.perform(delivery, advanceDelivery(delivery, { kind: 'woke' }, clock.nowMs(), settings))
+      this.perform(delivery, tracing, advanceDelivery(delivery, { kind: 'woke' }, clock.nowMs(), settings), 'woke')
+      tracing.toldOnce()
       this.backlog ??= { after: undefined }
       return
     }
-    const fresh: Underway = { delivery, waiters: [], bytes: 0 }
+    const fresh: Underway = { delivery, tracing, waiters: [], bytes: 0 }
     this.underway.set(record.id, fresh)
     if (results !== undefined) this.keep(fresh, results)
     this.advance(record.id, { kind: 'woke' })
@@ -99,13 +112,14 @@ export class Deliveries {
   }
 
   /** A hazard was recorded: nobody waits for full success any longer. */
-  hazardous(record: DecisionRecord): void {
+  hazardous(record: DecisionRecord, participant: ParticipantName, hazard: HazardKind): void {
     const underway = this.underway.get(record.id)
     if (underway === undefined) {
       this.begin(record)
       return
     }
     underway.delivery.record = record
+    underway.tracing.hazardous(participant, hazard)
     for (const waiter of underway.waiters.splice(0)) this.say(record, waiter)
   }
 
@@ -118,18 +132,24 @@ export class Deliveries {
     delivery.results = delivery.results.map((values, position) => results[position] ?? values)
   }
 
-  private advance(id: TransactionId, event: Parameters<typeof advanceDelivery>[1]): void {
+  private advance(id: TransactionId, event: DeliveryEvent): void {
     const underway = this.underway.get(id)
     if (underway === undefined || this.stopped) return
-    const { delivery } = underway
+    const { delivery, tracing } = underway
     const effects = advanceDelivery(delivery, event, this.ports.clock.nowMs(), this.ports.settings)
     this.schedule.set(id, deliveryWakeAtMs(delivery))
-    this.perform(delivery, effects)
+    if (event.kind === 'acknowledged') tracing.acknowledged(delivery, event.participant)
+    this.perform(delivery, tracing, effects, event.kind)
     this.armWave()
   }
 
-  private perform(delivery: Delivery, effects: readonly DeliveryEffect[]): void {
-    const { id, digest, outcome, trace } = delivery.record
+  private perform(
+    delivery: Delivery,
+    tracing: DeliveryTracing,
+    effects: readonly DeliveryEffect[],
+    cause: DeliveryEvent['kind'],
+  ): void {
+    const { id, digest, outcome } = delivery.record
     const { post, space } = this.ports
     for (const effect of effects) {
       switch (effect.kind) {
@@ -142,7 +162,7 @@ export class Deliveries {
             outcome,
             horizon: horizonOf(space),
             ...(token === undefined ? {} : { token }),
-            ...(trace === undefined ? {} : { trace }),
+            ...tracing.telling(participant, cause),
           } as const
           const onNoResponders = instance === undefined ? undefined : () => this.unreachable(id, participant, instance)
           post.tell(participant, instance, message, onNoResponders)
@@ -241,6 +261,8 @@ export class Deliveries {
         epoch: epochOf(space),
         answer: answerFrom(record, waiter, this.isApplied(record), found),
       }) as const
-    post.answer(waiter, decided(known), decided(undefined))
+    const fullest = decided(known)
+    post.answer(waiter, fullest, decided(undefined))
+    waiter.call.answered(fullest.answer)
   }
 }

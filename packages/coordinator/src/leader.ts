@@ -1,3 +1,4 @@
+import { context, ROOT_CONTEXT } from '@opentelemetry/api'
 import {
   type Decision,
   decodePacket,
@@ -23,14 +24,17 @@ import {
 } from '@verdict/protocol'
 import type { Replica, ReplicaId } from '@verdict/raft'
 import type { BusMessage, Subscription, Timer, World } from '@verdict/runtime'
+import { Calls } from './calls.ts'
 import { type Command, encodeCommand } from './command.ts'
 import { Commits } from './commits.ts'
 import { type Applied, countsHazard, epochOf, horizonOf, recordOf } from './decisions.ts'
 import { Deliveries } from './deliveries.ts'
 import type { CoordinatorEvent } from './event.ts'
 import { answerHolder, lookUp } from './inquiry.ts'
+import type { CoordinatorMetering } from './metering.ts'
 import type { Asker, Post } from './post.ts'
 import type { CoordinatorSettings } from './settings.ts'
+import { leadershipLost } from './span.ts'
 
 export interface LeaderPorts {
   readonly world: World
@@ -43,6 +47,7 @@ export interface LeaderPorts {
   readonly post: Post
   readonly term: number
   readonly settings: CoordinatorSettings
+  readonly metering: CoordinatorMetering
   readonly observe: (event: CoordinatorEvent) => void
 }
 
@@ -53,6 +58,7 @@ export interface LeaderPorts {
  */
 export class Leader {
   private readonly ports: LeaderPorts
+  private readonly calls = new Calls()
   private readonly commits: Commits
   private readonly deliveries: Deliveries
   private subscriptions: readonly Subscription[] = []
@@ -62,12 +68,14 @@ export class Leader {
 
   constructor(ports: LeaderPorts) {
     this.ports = ports
-    const { world, post, settings, replica, term, observe } = ports
+    const { world, post, settings, replica, term, metering, observe } = ports
     const shared = { post, clock: world.clock, space: replica.space, settings }
     this.deliveries = new Deliveries({ ...shared, settle: (ids) => this.settle(ids) })
     this.commits = new Commits({
       ...shared,
       term,
+      calls: this.calls,
+      metering,
       deliveries: this.deliveries,
       decide: (decision) => this.decide(decision),
       takenUp: (id) => observe({ kind: 'takenUp', id }),
@@ -96,6 +104,7 @@ export class Leader {
     this.epochTimer?.cancel()
     this.commits.stop()
     this.deliveries.stop()
+    this.calls.stop()
   }
 
   /** Transactions that votes are collected for. */
@@ -183,17 +192,25 @@ export class Leader {
   }
 
   /** A record that is applied may be told at once; that there is none only after leadership was confirmed (rules R1, R3). */
-  private look(subject: string, { ids }: Look, asker: Asker): void {
+  private look(subject: string, message: Look, asker: Asker): void {
+    const { ids } = message
+    const ended = this.calls.looked(message)
     const foreign = ids.find((id) => groupOf(id) !== this.ports.group)
     if (foreign !== undefined) {
-      this.fail(subject, asker, `transaction ${foreign} belongs to another group: ask that one`)
+      const why = `transaction ${foreign} belongs to another group: ask that one`
+      this.fail(subject, asker, why)
+      ended(why)
       return
     }
     const { space } = this.ports.replica
     const find = (): Found[] => ids.map((id) => lookUp(recordOf(space, id), horizonOf(space), id))
+    const tell = (found: readonly Found[]): void => {
+      this.tellFound(asker, found)
+      ended()
+    }
     const found = find()
-    if (found.every(({ kind }) => kind === 'recorded')) this.tellFound(asker, found)
-    else this.onceConfirmed(() => this.tellFound(asker, find()))
+    if (found.every(({ kind }) => kind === 'recorded')) tell(found)
+    else this.onceConfirmed(() => tell(find()), ended)
   }
 
   /** Many long records may not fit into one message: then only the first ones are told, and the rest is asked for again. */
@@ -228,25 +245,24 @@ export class Leader {
   private hazard(participant: ParticipantName, { id, digest, kind, note }: HazardReport): void {
     const record = recordOf(this.ports.replica.space, id)
     if (record === undefined || record.digest !== digest || !countsHazard(record, participant, kind)) return
-    this.propose({ kind: 'hazard', id, participant, hazard: kind, note }).then(
+    this.proposeAside({ kind: 'hazard', id, participant, hazard: kind, note }).then(
       (applied) => {
         // It may have been settled, or told twice, before this report was applied.
         if (applied.kind !== 'recorded' || applied.record.hazards.length === 0) return
         this.ports.observe({ kind: 'hazard', id, hazard: { participant, kind, note } })
-        this.deliveries.hazardous(applied.record)
+        this.ports.metering.hazard(participant, kind)
+        this.deliveries.hazardous(applied.record, participant, kind)
       },
       // The participant reports again when it is told the outcome again.
       () => undefined,
     )
   }
 
-  private onceConfirmed(say: () => void): void {
+  private onceConfirmed(say: () => void, giveUp: (why: string) => void = () => {}): void {
+    // Whoever leads next is asked again by whoever still waits.
     this.ports.replica.confirmLeadership().then(
-      () => {
-        if (!this.stopped) say()
-      },
-      // Whoever leads now is asked again by whoever still waits.
-      () => undefined,
+      () => (this.stopped ? giveUp(leadershipLost) : say()),
+      (error: Error) => giveUp(error.message),
     )
   }
 
@@ -254,17 +270,25 @@ export class Leader {
     return this.ports.replica.propose(encodeCommand(command))
   }
 
+  /** On behalf of no span, whatever is active: no request waits for it. */
+  private proposeAside(command: Command): Promise<Applied> {
+    return context.with(ROOT_CONTEXT, () => this.propose(command))
+  }
+
   private async decide(decision: Decision): Promise<Applied> {
     const applied = await this.propose({ kind: 'decide', decision })
     this.worked = true
-    const { observe } = this.ports
-    if (applied.kind === 'recorded') observe({ kind: 'decided', id: decision.id, outcome: applied.record.outcome })
+    const { observe, metering } = this.ports
+    if (applied.kind === 'recorded') {
+      metering.recorded(applied.record)
+      observe({ kind: 'decided', id: decision.id, outcome: applied.record.outcome })
+    }
     if (applied.kind === 'malformed') observe({ kind: 'malformedDecision', id: decision.id, found: applied.found })
     return applied
   }
 
   private async settle(ids: readonly TransactionId[]): Promise<void> {
-    await this.propose({ kind: 'settled', ids })
+    await this.proposeAside({ kind: 'settled', ids })
     this.ports.observe({ kind: 'settled', count: ids.length })
   }
 
@@ -273,7 +297,7 @@ export class Leader {
       this.armEpoch()
       if (!this.worked) return
       this.worked = false
-      this.propose({ kind: 'advance' }).then(
+      this.proposeAside({ kind: 'advance' }).then(
         () => this.announce(),
         () => {
           this.worked = true

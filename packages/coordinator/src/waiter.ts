@@ -6,6 +6,7 @@ import {
   type Payload,
   reasonCodes,
 } from '@verdict/protocol'
+import type { Call } from './calls.ts'
 import type { Asker } from './post.ts'
 
 /** Somebody who asked for the outcome of a transaction under a list of its own. */
@@ -13,6 +14,8 @@ export interface Waiter extends Asker {
   readonly digest: Digest
   readonly wait: 'decided' | 'applied'
   readonly oneShot: boolean
+  /** Its request, as it is traced; a request that came again shares that of the first one. */
+  readonly call: Call
 }
 
 /** Values by branch, in the order of the list; undefined where they are not known. */
@@ -23,9 +26,12 @@ type Answer = Decided['answer']
 /** Adds a waiter. A repeated request takes the place of the earlier one; beyond the limit the oldest is forgotten, and asks again. */
 export function joinWaiters(waiters: Waiter[], waiter: Waiter, limit: number): void {
   const place = waiters.findIndex(({ inbox, request }) => inbox === waiter.inbox && request === waiter.request)
-  if (place !== -1) waiters.splice(place, 1)
-  else if (waiters.length >= limit) waiters.shift()
+  const leaving = place === -1 && waiters.length >= limit ? 0 : place
+  const [gone] = leaving === -1 ? [] : waiters.splice(leaving, 1)
   waiters.push(waiter)
+  if (gone !== undefined && !waiters.some(({ call }) => call === gone.call)) {
+    gone.call.dropped('too many wait for the same transaction; this one has to ask again')
+  }
 }
 
 /**

@@ -1,6 +1,16 @@
 import { encodePacket, type Message, ownerName } from '@verdict/protocol'
-import type { LogStore, Membership, RaftEvent, RaftStatus, Replica, ReplicaId, ReplicaOptions, Term } from '@verdict/raft'
-import { beforeEach, describe, expect, test, vi } from 'vitest'
+import type {
+  LogStore,
+  Membership,
+  RaftEvent,
+  RaftStatus,
+  Replica,
+  ReplicaId,
+  ReplicaOptions,
+  Term,
+} from '@verdict/raft'
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
+import { Recorded } from '../../../test/telemetry/recorded.ts'
 import { type Coordinator, startCoordinator } from '../src/coordinator.ts'
 import type { Applied } from '../src/decisions.ts'
 import type { CoordinatorEvent } from '../src/event.ts'
@@ -191,6 +201,41 @@ describe('status', () => {
     await scene.start()
     expect(scene.ask({ type: 'look', ids: [id(1)] })).toMatchObject([{ type: 'failure', code: 'malformed-message' }])
     expect(scene.events).toMatchObject([{ kind: 'unusableMessage' }])
+  })
+})
+
+describe('what is in doubt', () => {
+  let recorded: Recorded
+  beforeEach(() => {
+    recorded = new Recorded()
+  })
+  afterEach(() => recorded[Symbol.dispose]())
+
+  const valuesOf = async (): Promise<unknown[]> => {
+    const names = ['verdict.coordinator.in_doubt', 'verdict.coordinator.in_doubt.age', 'verdict.coordinator.underway']
+    const points = await Promise.all(names.map((name) => recorded.points(name)))
+    return points.map(([point]) => point?.value)
+  }
+
+  test('is told by the leader alone: how many, and how old the oldest is', async () => {
+    const nowMs = scene.clock.wallMs()
+    scene.replica.record({ ...decision(id(1), 'committed'), decidedAtMs: nowMs - 5_000 })
+    scene.replica.record({ ...decision(id(2), 'committed'), decidedAtMs: nowMs - 9_000 })
+    await scene.start()
+    expect(await valuesOf()).toEqual([0, 0, 0])
+    scene.raft(became(3))
+    expect(await valuesOf()).toEqual([2, 5, 0])
+    scene.raft(lost(3))
+    expect(await valuesOf()).toEqual([0, 0, 0])
+  })
+
+  test('is nothing when there is nothing, and not asked for any more after a stop', async () => {
+    const coordinator = await scene.start([became(1)])
+    expect(await valuesOf()).toEqual([0, 0, 0])
+    await coordinator.stop()
+    const list = vi.spyOn(scene.replica.space, 'list')
+    await recorded.metrics()
+    expect(list).not.toHaveBeenCalled()
   })
 })
 

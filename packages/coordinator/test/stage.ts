@@ -25,6 +25,7 @@ import { type Command, decodeCommand, encodeCommand } from '../src/command.ts'
 import { type Applied, decisions } from '../src/decisions.ts'
 import type { CoordinatorEvent } from '../src/event.ts'
 import { Leader } from '../src/leader.ts'
+import { CoordinatorMetering } from '../src/metering.ts'
 import { Post } from '../src/post.ts'
 import { type CoordinatorSettings, defaultSettings } from '../src/settings.ts'
 import { MemorySpace } from './memory-space.ts'
@@ -218,6 +219,7 @@ export class Stage {
       post: new Post({ bus, subjects: on, group, replica: replicaId, tooLarge }),
       term: 3,
       settings: { ...defaultSettings, ...settings },
+      metering: new CoordinatorMetering(replicaId),
       observe,
     })
   }

@@ -1,5 +1,7 @@
+import { INVALID_SPAN_CONTEXT, ROOT_CONTEXT, trace } from '@opentelemetry/api'
 import { type DecisionRecord, digestOf, maxPayloadBytes, maxResultsBytes, type Payload } from '@verdict/protocol'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
+import type { Call } from '../src/calls.ts'
 import { answerFrom, bytesOf, joinWaiters, type Waiter } from '../src/waiter.ts'
 import { calledList, decision, id, otherDigest, p, q, value } from './samples.ts'
 
@@ -7,8 +9,15 @@ const digest = digestOf(id(1), calledList(p, q))
 const committed: DecisionRecord = { ...decision(id(1), 'committed'), settled: false, hazards: [] }
 const aborted: DecisionRecord = { ...decision(id(1), 'aborted'), settled: false, hazards: [] }
 
+const call: Call = {
+  span: trace.wrapSpanContext(INVALID_SPAN_CONTEXT),
+  context: ROOT_CONTEXT,
+  answered: vi.fn(),
+  dropped: vi.fn(),
+}
+
 function waiter(request: number, over: Partial<Waiter> = {}): Waiter {
-  return { inbox: 'verdict.v1.ans.checkout.x', request, digest, wait: 'decided', oneShot: false, ...over }
+  return { inbox: 'verdict.v1.ans.checkout.x', request, digest, wait: 'decided', oneShot: false, call, ...over }
 }
 
 describe('what a waiter is told of a record', () => {

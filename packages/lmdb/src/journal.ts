@@ -4,6 +4,7 @@ import type { LmdbClock } from './clock.ts'
 import { decode, type EndedRow, encode, type PreparedRow } from './codec.ts'
 import type { Change, Environment } from './environment.ts'
 import type { LockTable } from './locks.ts'
+import { flushing } from './tracing.ts'
 import { Transaction } from './transaction.ts'
 
 /** A prepared branch in memory: what lies on disk, and the owner of its locks. */
@@ -109,7 +110,7 @@ export class Journal {
   async #write(id: TransactionId, changes: readonly Change[]): Promise<boolean> {
     this.#underway.add(id)
     try {
-      await this.#environment.write(changes)
+      await flushing(() => this.#environment.write(changes))
     } catch {
       return false // it stays under way: the environment says that it is broken, and why
     }

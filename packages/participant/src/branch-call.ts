@@ -37,8 +37,9 @@ export function called(
   if (call.n !== branch.calls.length + 1 || !isOpen(branch)) {
     return [answer(call, { kind: 'refused', reason: outOfOrder(branch, call.n) })]
   }
-  if (call.n > maxCallsPerBranch || branch.calls.length - branch.started >= limits.maxWaitingCalls) {
-    return [answer(call, { kind: 'refused', reason: tooManyCalls })]
+  if (call.n > maxCallsPerBranch) return [answer(call, { kind: 'refused', reason: tooManyCalls })]
+  if (branch.calls.length - branch.started >= limits.maxWaitingCalls) {
+    return [answer(call, { kind: 'refused', reason: tooManyWaiting })]
   }
   accept(branch, call, nowMs, limits)
   return proceed(branch, nowMs)
@@ -105,6 +106,12 @@ function outOfOrder({ calls }: Branch, n: number): Reason {
 
 const tooManyCalls: Reason = {
   code: reasonCodes.overloaded,
-  message: `The branch takes no more calls: at most ${maxCallsPerBranch}, and only some may wait at a time. Wait for answers, or call less often.`,
+  message: `The branch takes no more calls: it has taken ${maxCallsPerBranch}. Let one operation do what several calls did.`,
+  retryable: false,
+}
+
+export const tooManyWaiting: Reason = {
+  code: reasonCodes.overloaded,
+  message: 'Too many calls wait for the one that runs in the branch. Wait for answers before more are sent.',
   retryable: false,
 }

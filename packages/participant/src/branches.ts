@@ -1,3 +1,4 @@
+import { context } from '@opentelemetry/api'
 import {
   type Call,
   makeToken,
@@ -9,21 +10,26 @@ import {
   type Token,
   type TransactionId,
 } from '@verdict/protocol'
+import { spanEvents } from '@verdict/protocol/telemetry'
 import { refusedBallot, unknownBranch } from './ballot.ts'
 import { advanceBranch, newBranch, newOneShot } from './branch.ts'
 import { consult } from './branch-prepare.ts'
 import { type Asker, type BranchEffect, type BranchEvent, isNote, isOpen, type SealedList } from './branch-state.ts'
+import { Callers } from './callers.ts'
 import type { Doubts } from './doubts.ts'
 import type { Inbound } from './inbound.ts'
+import type { Census } from './metering.ts'
 import { Notes } from './notes.ts'
 import { Opening } from './opening.ts'
 import { abortedMeanwhile, draining, overloaded } from './reason.ts'
 import type { Row } from './resource.ts'
 import { Room } from './room.ts'
 import type { Site } from './site.ts'
+import type { Work } from './tracing.ts'
 import type { Votes } from './votes.ts'
 import { Wakes } from './wakes.ts'
 
+type Effect<K extends BranchEffect['kind']> = Extract<BranchEffect, { kind: K }>
 type Arrived<K extends Inbound['kind']> = Extract<Inbound, { kind: K }>
 
 /** All branches of one instance: hands each what concerns it, and does what it asks for. */
@@ -31,6 +37,7 @@ export class Branches {
   readonly #site: Site
   readonly #votes: Votes
   readonly #doubts: Doubts
+  readonly #callers: Callers
   readonly #wakes: Wakes
   /** What holds something in the resource, or is about to. */
   readonly #live = new Map<TransactionId, Opening>()
@@ -44,6 +51,7 @@ export class Branches {
     this.#site = site
     this.#votes = votes
     this.#doubts = doubts
+    this.#callers = new Callers(site)
     this.#wakes = new Wakes(site, (opening) => this.#apply(opening, { kind: 'woke' }))
     this.#room = new Room(site)
     this.#notes = new Notes(site.settings.maxNotes)
@@ -55,18 +63,16 @@ export class Branches {
     return this.#live.size === 0 && this.#room.isEmpty
   }
 
+  /** How many branches there are of each kind. */
+  get census(): Census {
+    const census = { waiting: 0, open: 0, prepared: 0 }
+    for (const { branch } of this.#live.values()) census[isOpen(branch) ? 'open' : 'prepared'] += 1
+    const waiting = this.#room.waiting.length
+    return { ...census, waiting, open: census.open - waiting }
+  }
+
   call({ message, asker }: Arrived<'call'>): void {
-    const { id, n, token, leftMs } = message
-    if (token === undefined) {
-      this.#firstCall(message, asker)
-      return
-    }
-    const opening = this.#find(id)
-    if (opening === undefined) {
-      this.#site.post.result(asker, { id, n }, undefined, { kind: 'refused', reason: unknownBranch })
-      return
-    }
-    this.#apply(opening, { kind: 'called', token, call: { n, operation: operationOf(message), leftMs, asker } })
+    context.with(this.#callers.arrived(message, asker), () => this.#call(message, asker))
   }
 
   release({ id, token }: Release): void {
@@ -74,19 +80,10 @@ export class Branches {
     if (opening !== undefined) this.#apply(opening, { kind: 'released', token })
   }
 
-  prepare({ message, listed, named }: Arrived<'prepare'>): void {
-    const { id, list, digest, operations } = message
-    const sealed = { list, digest }
-    const known = this.#find(id)
-    const isAnew = known === undefined || (known.branch.stage === 'over' && known.branch.sealed?.digest !== digest)
-    if (listed.kind === 'oneShot' && operations !== undefined && isAnew && this.#ended.get(id) === undefined) {
-      this.#oneShot(message, operations)
-    } else if (known !== undefined) {
-      this.#apply(known, { kind: 'prepare-asked', sealed, listed, named })
-    } else {
-      const { otherwise } = consult(sealed, listed, named)
-      void this.#votes.consult(id, sealed, otherwise)
-    }
+  prepare(arrived: Arrived<'prepare'>): void {
+    const { id, trace } = arrived.message
+    const asked = this.#site.tracing.prepare(id, trace)
+    context.with(asked.context, () => this.#prepare(arrived, asked))
   }
 
   /** What this instance knows of the row without looking; undefined when it has to look. */
@@ -140,51 +137,89 @@ export class Branches {
     this.#wakes.stop()
   }
 
+  #call(message: Call, asker: Asker): void {
+    const { id, n, token, leftMs } = message
+    const opening = token === undefined ? undefined : this.#find(id)
+    if (token === undefined) this.#firstCall(message, asker)
+    else if (opening === undefined) {
+      this.#callers.answer(asker, message, undefined, { kind: 'refused', reason: unknownBranch })
+    } else {
+      const call = { n, operation: operationOf(message), leftMs, asker }
+      this.#applyCall(opening, { kind: 'called', token, call })
+    }
+  }
+
+  #applyCall(opening: Opening, event: Extract<BranchEvent, { kind: 'first-called' | 'called' }>): void {
+    const { n, asker } = event.call
+    const before = askerOf(opening, n)
+    this.#apply(opening, event)
+    if (askerOf(opening, n) !== asker) this.#callers.unanswered(asker)
+    else if (before !== undefined) this.#callers.joined(before, asker)
+  }
+
   #firstCall(message: Call, asker: Asker): void {
     const { id, n, nonce, leftMs, trace } = message
-    const { post, world, settings } = this.#site
+    const { world, settings } = this.#site
     const known = this.#find(id)
     const call = { n, operation: operationOf(message), leftMs, asker }
     if (this.#ended.get(id) !== undefined) {
-      post.result(asker, message, undefined, { kind: 'busy' })
+      this.#callers.answer(asker, message, undefined, { kind: 'busy' })
       return
     }
     // Another run of the same id may open a branch once the one before it is over (rule R17).
     if (known !== undefined && (known.branch.stage !== 'over' || known.branch.nonce === nonce)) {
-      this.#apply(known, { kind: 'first-called', nonce, call })
+      this.#applyCall(known, { kind: 'first-called', nonce, call })
       return
     }
     const reason = this.#noRoom()
     if (reason !== undefined) {
-      post.result(asker, message, undefined, { kind: 'refused', reason })
+      this.#callers.answer(asker, message, undefined, { kind: 'refused', reason })
       return
     }
     this.#begin(newBranch({ id, token: this.#newToken(), nonce, trace }, call, world.clock.nowMs(), settings))
   }
 
-  #oneShot(message: Prepare, operations: readonly Operation[]): void {
+  #prepare({ message, listed, named }: Arrived<'prepare'>, asked: Work): void {
+    const { id, list, digest, operations } = message
+    const sealed = { list, digest }
+    const known = this.#find(id)
+    const isAnew = known === undefined || (known.branch.stage === 'over' && known.branch.sealed?.digest !== digest)
+    if (listed.kind === 'oneShot' && operations !== undefined && isAnew && this.#ended.get(id) === undefined) {
+      this.#oneShot(message, operations, asked)
+    } else if (known !== undefined) {
+      this.#apply(known, { kind: 'prepare-asked', sealed, listed, named }, asked)
+    } else {
+      const { otherwise } = consult(sealed, listed, named)
+      void this.#votes.consult(id, sealed, otherwise, asked)
+    }
+  }
+
+  #oneShot(message: Prepare, operations: readonly Operation[], asked: Work): void {
     const { id, list, digest, leftMs, trace } = message
     const sealed: SealedList = { list, digest }
     const reason = this.#noRoom()
     // Its first copy may be prepared already, by another instance: only an id that is not here is refused.
-    if (reason !== undefined) void this.#votes.consult(id, sealed, refusedBallot(reason))
+    if (reason !== undefined) void this.#votes.consult(id, sealed, refusedBallot(reason), asked)
     else {
       const nowMs = this.#site.world.clock.nowMs()
-      this.#begin(newOneShot({ id, token: this.#newToken(), trace }, sealed, operations, leftMs, nowMs))
+      this.#begin(newOneShot({ id, token: this.#newToken(), trace }, sealed, operations, leftMs, nowMs), asked)
     }
   }
 
   #noRoom(): Reason | undefined {
     if (this.#site.isDraining()) return draining
-    return this.#room.isFull ? overloaded : undefined
+    if (!this.#room.isFull) return undefined
+    this.#site.metering.refused('maxWaitingForRoom')
+    return overloaded
   }
 
   #newToken(): Token {
     return makeToken<Token>(this.#site.world.random.bytes(12))
   }
 
-  #begin({ branch, effects }: ReturnType<typeof newBranch>): void {
+  #begin({ branch, effects }: ReturnType<typeof newBranch>, asked?: Work): void {
     const opening = new Opening(this.#site, branch)
+    opening.asked = asked
     this.#notes.delete(branch.id)
     this.#live.set(branch.id, opening)
     for (const effect of effects) this.#perform(opening, effect)
@@ -195,48 +230,52 @@ export class Branches {
     return this.#live.get(id) ?? this.#notes.get(id)
   }
 
-  #apply(opening: Opening, event: BranchEvent): void {
+  /** `asked` is the question for a vote that the event is. */
+  #apply(opening: Opening, event: BranchEvent, asked?: Work): void {
     const { branch } = opening
     const before = branch.stage
     const effects = advanceBranch(branch, event, this.#site.world.clock.nowMs(), this.#site.settings)
     if (branch.stage !== before) this.#report(opening)
     // Before the effects: what they set off finds the branch where it now belongs.
     if (isNote(branch)) this.#retire(opening)
-    for (const effect of effects) this.#perform(opening, effect)
+    for (const effect of effects) this.#perform(opening, effect, asked)
     this.#wakes.set(opening)
+    if (asked === undefined || effects.length > 0) return
+    // The vote is on its way, and answers this question too.
+    opening.asked?.span.addEvent(spanEvents.repeated)
+    asked.span.end()
   }
 
-  #perform(opening: Opening, effect: BranchEffect): void {
-    const { id, token, trace } = opening.branch
-    const { post, emit } = this.#site
+  #perform(opening: Opening, effect: BranchEffect, asked?: Work): void {
+    const { id } = opening
     const next = (event: BranchEvent): void => this.#apply(opening, event)
     switch (effect.kind) {
       case 'open':
-        void this.#open(opening, effect).then((event) => {
-          if (event.kind !== 'opened') this.#free(opening)
-          next(event)
-        })
+        void this.#site.tracing
+          .open(() => this.#open(opening, effect), whyNotOpened)
+          .then((event) => {
+            if (event.kind !== 'opened') this.#free(opening)
+            next(event)
+          })
         return
       case 'run':
-        void opening.run(effect).then(next)
+        context.with(this.#callers.contextOf(askerOf(opening, effect.n)), () => void opening.run(effect).then(next))
         return
       case 'prepare':
-        void opening.prepare(effect.sealed, effect.results).then((result) => {
-          if (result.kind !== 'prepared' && result.kind !== 'busy') this.#free(opening)
-          next({ kind: 'prepare-ended', result })
-        })
+        opening.asked ??= asked
+        this.#prepareBranch(opening, effect)
         return
       case 'rollback':
         this.#rollback(opening)
         return
       case 'answer':
-        post.result(effect.asker, { id, n: effect.n }, effect.result.kind === 'busy' ? undefined : token, effect.result)
+        this.#answer(opening, effect)
         return
       case 'vote':
-        post.vote(id, effect.digest, effect.ballot)
+        this.#votes.cast(id, effect.digest, effect.ballot, asked ?? opening.takeAsked())
         return
       case 'consult':
-        void this.#votes.consult(id, effect.sealed, effect.otherwise)
+        this.#consult(opening, effect, asked ?? opening.takeAsked())
         return
       case 'look':
         void this.#votes.look(id).then((row) => {
@@ -244,18 +283,43 @@ export class Branches {
           if (opening.branch.stage === 'gone') this.#free(opening)
         })
         return
-      case 'held': {
-        const { list, digest } = effect.sealed
-        emit({ kind: 'prepared', id, digest, token })
-        this.#doubts.held({ id, digest, token, list, ...(trace === undefined ? {} : { trace }) })
+      case 'held':
+        this.#hold(opening, effect)
         return
-      }
     }
   }
 
-  async #open(opening: Opening, effect: Extract<BranchEffect, { kind: 'open' }>): Promise<BranchEvent> {
+  #answer({ id, branch }: Opening, { asker, n, result }: Effect<'answer'>): void {
+    this.#callers.answer(asker, { id, n }, result.kind === 'busy' ? undefined : branch.token, result)
+  }
+
+  #consult({ id }: Opening, { sealed, otherwise }: Effect<'consult'>, asked: Work | undefined): void {
+    const within = asked?.context ?? context.active()
+    void context.with(within, () => this.#votes.consult(id, sealed, otherwise, asked))
+  }
+
+  #prepareBranch(opening: Opening, { sealed, results }: Effect<'prepare'>): void {
+    const { metering, world } = this.#site
+    const startedAtMs = world.clock.nowMs()
+    void opening.prepare(sealed, results).then((result) => {
+      metering.prepared(world.clock.nowMs() - startedAtMs)
+      if (result.kind !== 'prepared' && result.kind !== 'busy') this.#free(opening)
+      this.#apply(opening, { kind: 'prepare-ended', result })
+    })
+  }
+
+  #hold({ id, branch }: Opening, { sealed }: Effect<'held'>): void {
+    const { token, trace } = branch
+    const { list, digest } = sealed
+    this.#site.emit({ kind: 'prepared', id, digest, token })
+    this.#doubts.held({ id, digest, token, list, ...(trace === undefined ? {} : { trace }) })
+  }
+
+  async #open(opening: Opening, effect: Effect<'open'>): Promise<BranchEvent> {
     const entered = await this.#room.enter(opening, effect.endsAtMs - this.#site.world.clock.nowMs())
-    return entered ? opening.open(effect) : { kind: 'not-opened', reason: overloaded }
+    if (entered) return opening.open(effect)
+    if (opening.branch.stage === 'opening') this.#site.metering.refused('capacity')
+    return { kind: 'not-opened', reason: overloaded }
   }
 
   #rollback(opening: Opening): void {
@@ -289,4 +353,13 @@ export class Branches {
 
 function operationOf({ operation, args }: Call): Operation {
   return { name: operation, args }
+}
+
+/** Who waits for the result of a call, if anybody does. */
+function askerOf({ branch }: Opening, n: number): Asker | undefined {
+  return branch.calls[n - 1]?.askers[0]
+}
+
+function whyNotOpened(event: BranchEvent): Reason | undefined {
+  return event.kind === 'not-opened' ? event.reason : undefined
 }

@@ -1,6 +1,13 @@
-import type { GroupId, TransactionId } from '@verdict/protocol'
+import type { GroupId, TraceContext, TransactionId } from '@verdict/protocol'
 import type { Timer } from '@verdict/runtime'
-import { advanceRecovery, type Doubt, newRecovery, type Recovery, type RecoveryEvent } from './recovery.ts'
+import {
+  advanceRecovery,
+  type Doubt,
+  newRecovery,
+  oldestDoubtMs,
+  type Recovery,
+  type RecoveryEvent,
+} from './recovery.ts'
 import type { Site } from './site.ts'
 
 /** Drives recovery: asks the groups about prepared branches, and the resource for those that nobody here remembers. */
@@ -15,6 +22,20 @@ export class Doubts {
     this.#site = site
   }
 
+  get count(): number {
+    return this.#recovery.watched.size
+  }
+
+  /** Age of the oldest, by what this instance knows; 0 when there is none. */
+  get oldestMs(): number {
+    return oldestDoubtMs(this.#recovery, this.#site.world.clock.nowMs())
+  }
+
+  /** The trace that a branch in doubt belongs to, where this instance or the resource knows it. */
+  traceOf(id: TransactionId): TraceContext | undefined {
+    return this.#recovery.watched.get(id)?.doubt.trace
+  }
+
   /** This instance prepared the branch just now. */
   held(doubt: Doubt): void {
     this.#apply({ kind: 'held', doubt })
@@ -23,6 +44,7 @@ export class Doubts {
   /** The resource showed it; `old` when it has been prepared for the minimum age. */
   found(doubt: Doubt, old: boolean): void {
     this.#apply({ kind: 'found', doubt, old, fraction: this.#site.world.random.fraction() })
+    if (!this.#recovery.watched.has(doubt.id)) this.#site.metering.refused('maxDoubts')
   }
 
   ended(id: TransactionId): void {
@@ -52,11 +74,13 @@ export class Doubts {
   }
 
   #apply(event: RecoveryEvent): void {
-    const { world, settings, post, emit } = this.#site
+    const { world, settings, post, tracing, emit } = this.#site
     const inquiries = advanceRecovery(this.#recovery, event, world.clock.nowMs(), settings)
     for (const inquiry of inquiries) {
-      emit({ kind: 'in-doubt', group: inquiry.group, ids: inquiry.branches.map(({ id }) => id) })
-      post.inquire(inquiry)
+      tracing.inquire(inquiry, () => {
+        emit({ kind: 'in-doubt', group: inquiry.group, ids: inquiry.branches.map(({ id }) => id) })
+        post.inquire(inquiry)
+      })
     }
     this.#arm()
   }

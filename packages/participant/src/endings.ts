@@ -1,13 +1,25 @@
-import type { Outcome, TransactionId } from '@verdict/protocol'
+import { context, type Span, trace } from '@opentelemetry/api'
+import type { HazardKind, Outcome, TransactionId } from '@verdict/protocol'
+import { labels, otherLabel, spanEvents } from '@verdict/protocol/telemetry'
 import type { Timer } from '@verdict/runtime'
 import type { Branches } from './branches.ts'
 import type { Doubts } from './doubts.ts'
 import { type Ending, endingFor, type Told } from './ending.ts'
 import type { Row } from './resource.ts'
 import type { Site } from './site.ts'
+import { markFailed, type Notice, recordThrown } from './tracing.ts'
 
 /** What one attempt came to: it is over, or it has to be tried again. */
 type Attempt = 'over' | 'again' | { readonly failed: unknown }
+
+/** What is being done about one id. */
+interface Telling {
+  readonly told: Told
+  readonly notice: Notice
+  readonly atMs: number
+  /** Of the attempt under way. */
+  span: Span | undefined
+}
 
 /**
  * Ends branches as their groups tell, whichever instance prepared them (rule R8). What cannot be applied now is tried again for
@@ -17,7 +29,7 @@ export class Endings {
   readonly #site: Site
   readonly #branches: Branches
   readonly #doubts: Doubts
-  readonly #told = new Map<TransactionId, Told>()
+  readonly #told = new Map<TransactionId, Telling>()
   readonly #pauses = new Set<Timer>()
   #stopped = false
 
@@ -32,17 +44,19 @@ export class Endings {
   }
 
   /** One ending of an id is under way at a time; an outcome takes the place of a word that is none, never the other way. */
-  tell(id: TransactionId, told: Told): void {
+  tell(id: TransactionId, told: Told, notice: Notice): void {
+    const telling: Telling = { told, notice, atMs: this.#site.world.clock.nowMs(), span: undefined }
     const before = this.#told.get(id)
     if (before !== undefined) {
-      if (isOutcome(told) && !isOutcome(before)) this.#told.set(id, told)
+      if (isOutcome(told) && !isOutcome(before.told)) this.#told.set(id, telling)
+      else before.span?.addEvent(spanEvents.repeated)
       return
     }
     if (this.#told.size >= this.#site.settings.maxEndings) {
-      this.#site.dropped()
+      this.#site.dropped('maxEndings')
       return
     }
-    this.#told.set(id, told)
+    this.#told.set(id, telling)
     void this.#endInTime(id)
   }
 
@@ -52,12 +66,17 @@ export class Endings {
   }
 
   async #endInTime(id: TransactionId): Promise<void> {
-    const { settings, emit } = this.#site
+    const { settings, emit, tracing } = this.#site
     for (let attempt = 1; ; attempt += 1) {
-      const told = this.#told.get(id)
-      if (told === undefined || this.#stopped) return
-      const came = await this.#attempt(id, told)
-      if (came === 'over' && this.#told.get(id) === told) break
+      const telling = this.#told.get(id)
+      if (telling === undefined || this.#stopped) return
+      const work = tracing.outcome(id, telling.told, telling.notice, attempt)
+      telling.span = work.span
+      const came = await context.with(work.context, () => this.#attempt(id, telling))
+      telling.span = undefined
+      if (came !== 'over') markFailed(work.span, came === 'again' ? 'busy' : nameOf(came.failed))
+      work.span.end()
+      if (came === 'over' && this.#told.get(id) === telling) break
       if (came === 'over') continue
       if (came !== 'again') emit({ kind: 'retrying', id, attempt, error: came.failed })
       await this.#pause(Math.min(settings.retryMs * 2 ** Math.min(attempt - 1, maxDoublings), settings.maxRetryMs))
@@ -66,13 +85,15 @@ export class Endings {
     this.#site.changed()
   }
 
-  async #attempt(id: TransactionId, told: Told): Promise<Attempt> {
+  async #attempt(id: TransactionId, telling: Telling): Promise<Attempt> {
+    const { told } = telling
     try {
       // Memory is enough for an outcome. Whether the store is still the one that prepared, only the store can say (rule R13).
       const known = this.#branches.row(id)
       const row = known !== undefined && (isOutcome(told) || known.state === 'underway') ? known : await this.#look(id)
-      return await this.#apply(id, told, row, endingFor(row, told))
+      return await this.#apply(id, telling, row, endingFor(row, told))
     } catch (failed) {
+      recordThrown(failed)
       return { failed }
     }
   }
@@ -81,15 +102,16 @@ export class Endings {
     return this.#site.resource.look(id)
   }
 
-  async #apply(id: TransactionId, told: Told, row: Row, ending: Ending): Promise<Attempt> {
+  async #apply(id: TransactionId, telling: Telling, row: Row, ending: Ending): Promise<Attempt> {
+    const { told } = telling
     switch (ending.kind) {
       case 'finish':
-        return this.#finish(id, told, row, ending)
+        return this.#finish(id, telling, row, ending)
       case 'acknowledge':
         this.#acknowledge(id, told, ending.applied, row)
         return 'over'
       case 'tombstone':
-        return this.#tombstone(id, told)
+        return this.#tombstone(id, telling)
       case 'hazard':
         this.#hazard(id, told, row, ending.hazard)
         return 'over'
@@ -106,7 +128,7 @@ export class Endings {
 
   async #finish(
     id: TransactionId,
-    told: Told,
+    telling: Telling,
     row: Row,
     { branch, ending }: Extract<Ending, { kind: 'finish' }>,
   ): Promise<Attempt> {
@@ -118,29 +140,40 @@ export class Endings {
       this.#branches.notPrepared(id)
       return 'again'
     }
+    this.#site.metering.ended(ending)
     if (ending !== 'discarded') {
       this.#site.emit({ kind: 'finished', id, outcome: ending })
-      this.#acknowledge(id, told, ending, row)
+      this.#applied(telling, ending)
+      this.#acknowledge(id, telling.told, ending, row)
       return 'over'
     }
     this.#site.emit({ kind: 'discarded', id })
+    noteEnding(ending)
     this.#branches.notPrepared(id)
     return 'over'
   }
 
-  async #tombstone(id: TransactionId, told: Told): Promise<Attempt> {
+  async #tombstone(id: TransactionId, telling: Telling): Promise<Attempt> {
+    const { told } = telling
     this.#branches.drop(id)
     const written = await this.#site.resource.tombstone(id, told.digest)
     if (written !== 'done') return 'again'
     this.#site.emit({ kind: 'finished', id, outcome: 'aborted' })
+    this.#applied(telling, 'aborted')
     this.#acknowledge(id, told, 'aborted', { state: 'aborted' })
     return 'over'
+  }
+
+  #applied({ atMs }: Telling, outcome: Outcome): void {
+    const { metering, world } = this.#site
+    metering.applied(outcome, world.clock.nowMs() - atMs)
   }
 
   #acknowledge(id: TransactionId, told: Told, applied: Outcome, row: Row): void {
     const shown = 'results' in row ? row.results : undefined
     const results = applied === 'committed' ? (this.#branches.results(id) ?? shown) : undefined
     this.#branches.ended(id)
+    noteEnding(applied)
     this.#site.post.acknowledge(id, told.digest, applied, results)
   }
 
@@ -148,6 +181,8 @@ export class Endings {
     const found = 'digest' in row ? `${row.state} under digest ${row.digest} and token ${row.token}` : row.state
     const token = 'token' in told && told.token !== undefined ? ` and token ${told.token}` : ''
     this.#site.emit({ kind: 'hazard', id, hazard })
+    this.#site.metering.ended('hazard')
+    noteHazard(hazard)
     this.#site.post.hazard(
       id,
       told.digest,
@@ -184,4 +219,21 @@ const maxDoublings = 20
 
 function isOutcome({ kind }: Told): boolean {
   return kind === 'committed' || kind === 'aborted'
+}
+
+function nameOf(thrown: unknown): string {
+  return thrown instanceof Error ? thrown.name : otherLabel
+}
+
+/** Says on the span of the attempt what the outcome came to. */
+function noteEnding(ending: Outcome | 'discarded'): void {
+  trace.getActiveSpan()?.setAttribute(labels.ending, ending)
+}
+
+function noteHazard(hazard: HazardKind): void {
+  const span = trace.getActiveSpan()
+  if (span === undefined) return
+  markFailed(span, hazard)
+  span.setAttribute(labels.ending, 'hazard')
+  span.setAttribute(labels.hazard, hazard)
 }

@@ -12,11 +12,13 @@ import { Doubts } from './doubts.ts'
 import { Endings } from './endings.ts'
 import { type Counters, count, noCounters, type Observer } from './event.ts'
 import { type Addressee, type Inbound, readClient, readGroup } from './inbound.ts'
+import { Metering } from './metering.ts'
 import type { AnyOperation } from './operation.ts'
 import { Post } from './post.ts'
 import type { Resource } from './resource.ts'
 import type { ParticipantSettings } from './settings.ts'
 import type { Site } from './site.ts'
+import { Tracing } from './tracing.ts'
 import { Votes } from './votes.ts'
 
 /** Of all instances of a participant one takes each message that is for any of them. */
@@ -56,6 +58,7 @@ export class Instance {
     try {
       await world.bus.flush()
     } catch (error) {
+      instance.#site.metering.stop()
       await resource.stop()
       throw error
     }
@@ -82,8 +85,11 @@ export class Instance {
       settings,
       emit,
       post: new Post(world.bus, of, { participant, instance: this.id, durability: facts.durability }, emit),
-      dropped: () => {
+      tracing: new Tracing({ participant, instance: this.id, operations }),
+      metering: new Metering(participant, operations),
+      dropped: (limit) => {
         this.counters.dropped += 1
+        this.#site.metering.refused(limit)
       },
       isDraining: () => this.#isDraining,
       changed: () => this.#checkIdle(),
@@ -91,6 +97,10 @@ export class Instance {
     this.#doubts = new Doubts(this.#site)
     this.#branches = new Branches(this.#site, new Votes(this.#site, this.#doubts), this.#doubts)
     this.#endings = new Endings(this.#site, this.#branches, this.#doubts)
+    this.#site.metering.observe({
+      branches: () => this.#branches.census,
+      inDoubt: () => ({ count: this.#doubts.count, oldestMs: this.#doubts.oldestMs }),
+    })
     const { bus } = world
     const me: Addressee = { namespace, participant, instance: this.id }
     const clientsTo = (place: 'any' | 'own') => (message: BusMessage) =>
@@ -124,6 +134,7 @@ export class Instance {
     await this.#branches.stop()
     this.#endings.stop()
     this.#doubts.stop()
+    this.#site.metering.stop()
     for (const subscription of this.#own) subscription.unsubscribe()
     await this.#options.resource.stop()
   }
@@ -154,8 +165,8 @@ export class Instance {
         this.#branches.prepare(inbound)
         return
       case 'outcome': {
-        const { id, outcome, digest, token } = inbound.message
-        this.#endings.tell(id, { kind: outcome, digest, token })
+        const { id, outcome, digest, token, trace } = inbound.message
+        this.#endings.tell(id, { kind: outcome, digest, token }, { trace, awaited: true })
         return
       }
       case 'inquiry-answer':
@@ -171,15 +182,16 @@ export class Instance {
     }
   }
 
-  #answered({ id, digest, token, answer }: InquiryAnswer['answers'][number]): void {
+  #answered({ id, digest, token, answer, trace }: InquiryAnswer['answers'][number]): void {
+    const notice = { trace: this.#doubts.traceOf(id) ?? trace, awaited: false }
     switch (answer) {
       case 'committed':
       case 'aborted':
-        this.#endings.tell(id, { kind: answer, digest, token })
+        this.#endings.tell(id, { kind: answer, digest, token }, notice)
         return
       case 'discard':
       case 'expired':
-        this.#endings.tell(id, { kind: answer, digest })
+        this.#endings.tell(id, { kind: answer, digest }, notice)
         return
       case 'pending':
         return

@@ -1,16 +1,19 @@
-import { type Payload, parseId, type TransactionId } from '@verdict/protocol'
+import { type Payload, parseId, type Reason, type TransactionId } from '@verdict/protocol'
 import type { Branch, BranchEffect, BranchEvent, SealedList } from './branch-state.ts'
 import { patienceMs } from './patience.ts'
 import { notOpened } from './reason.ts'
 import { type OpenBranch, type PrepareResult, ResourceRefusal } from './resource.ts'
-import { runOperation } from './run.ts'
+import { type RunResult, runOperation } from './run.ts'
 import type { Site } from './site.ts'
+import { recordThrown, type Work } from './tracing.ts'
 
 type Effect<K extends BranchEffect['kind']> = Extract<BranchEffect, { kind: K }>
 
 /** A branch together with what it holds in the resource. Its methods do what the branch asked for and say what came of it. */
 export class Opening {
   readonly branch: Branch
+  /** The question for its vote, until the vote leaves or is looked for in the resource. */
+  asked: Work | undefined
   readonly #site: Site
   #open: OpenBranch<object> | undefined
   #call: AbortController | undefined
@@ -35,6 +38,7 @@ export class Opening {
       return { kind: 'opened' }
     } catch (error) {
       if (error instanceof ResourceRefusal) return { kind: 'not-opened', reason: error.reason }
+      recordThrown(error)
       emit({ kind: 'failed', id: this.id, what: 'opening a branch', error })
       return { kind: 'not-opened', reason: notOpened }
     }
@@ -47,9 +51,10 @@ export class Opening {
     const timer = clock.after(leftMs, () =>
       call.abort(new DOMException('The time of the call is over.', 'TimeoutError')),
     )
-    const { id, trace } = this.branch
+    const { id, nonce } = this.branch
     const { session } = this.#opened()
-    const result = await runOperation(this.#site, { id, session, operation, trace, signal: call.signal })
+    const run = (): Promise<RunResult> => runOperation(this.#site, { id, session, operation, signal: call.signal })
+    const result = await (nonce === undefined ? this.#site.tracing.operation(operation.name, run, refusalOf) : run())
     timer.cancel()
     return { kind: 'ran', n, result }
   }
@@ -65,6 +70,7 @@ export class Opening {
         ...(trace === undefined ? {} : { trace }),
       })
     } catch (error) {
+      recordThrown(error)
       // Not known whether it succeeded: only the resource can tell, later (rule R14).
       this.#site.emit({ kind: 'failed', id, what: 'preparing a branch', error })
       return { kind: 'busy' }
@@ -81,6 +87,13 @@ export class Opening {
     }
   }
 
+  /** The question for its vote, which whoever takes it answers. */
+  takeAsked(): Work | undefined {
+    const { asked } = this
+    this.asked = undefined
+    return asked
+  }
+
   /** Under an id of the caller's, another run may have prepared it here: its locks would be waited for in vain (rule R17). */
   get #mayHaveRun(): boolean {
     const { id, nonce } = this.branch
@@ -92,4 +105,8 @@ export class Opening {
       throw new Error(`Broken invariant: the branch of ${this.id} is used before it was opened.`)
     return this.#open
   }
+}
+
+function refusalOf(result: RunResult): Reason | undefined {
+  return result.kind === 'refused' ? result.reason : undefined
 }

@@ -29,6 +29,8 @@ export interface Doubt {
 interface Watched {
   readonly doubt: Doubt
   readonly group: GroupId
+  /** When it was prepared, as far as this instance knows. */
+  readonly sinceMs: number
   /** Until then it is left to the leader that is at work on it. */
   readonly youngUntilMs: number
   askAtMs: number
@@ -67,6 +69,13 @@ export interface Inquire {
   readonly branches: readonly HeldBranch[]
 }
 
+/** How long the oldest of them has been in doubt, by what this instance knows; 0 when there is none. */
+export function oldestDoubtMs({ watched }: Recovery, nowMs: number): number {
+  let oldestMs = 0
+  for (const { sinceMs } of watched.values()) oldestMs = Math.max(oldestMs, nowMs - sinceMs)
+  return oldestMs
+}
+
 export function newRecovery(): Recovery {
   return { watched: new Map(), wakeAtMs: undefined }
 }
@@ -80,7 +89,7 @@ export function advanceRecovery(
 ): readonly Inquire[] {
   switch (event.kind) {
     case 'held':
-      watch(recovery, event.doubt, nowMs + limits.inquireAfterMs, nowMs + limits.inquireAfterMs)
+      watch(recovery, event.doubt, nowMs, nowMs + limits.inquireAfterMs, nowMs + limits.inquireAfterMs)
       return []
     case 'found':
       found(recovery, event, nowMs, limits)
@@ -96,8 +105,8 @@ export function advanceRecovery(
   }
 }
 
-function watch(recovery: Recovery, doubt: Doubt, youngUntilMs: number, askAtMs: number): void {
-  recovery.watched.set(doubt.id, { doubt, group: groupOf(doubt.id), youngUntilMs, askAtMs, asked: 0 })
+function watch(recovery: Recovery, doubt: Doubt, sinceMs: number, youngUntilMs: number, askAtMs: number): void {
+  recovery.watched.set(doubt.id, { doubt, group: groupOf(doubt.id), sinceMs, youngUntilMs, askAtMs, asked: 0 })
   wakeBy(recovery, askAtMs)
 }
 
@@ -116,7 +125,8 @@ function found(
   if (isKnown && (known.doubt.list !== undefined || doubt.list === undefined)) return
   if (known === undefined && recovery.watched.size >= maxDoubts) return
   const youngUntilMs = old ? nowMs : nowMs + inquireAfterMs
-  watch(recovery, doubt, youngUntilMs, isKnown ? known.askAtMs : youngUntilMs + fraction * inquirySpreadMs)
+  const sinceMs = known?.sinceMs ?? youngUntilMs - inquireAfterMs
+  watch(recovery, doubt, sinceMs, youngUntilMs, isKnown ? known.askAtMs : youngUntilMs + fraction * inquirySpreadMs)
 }
 
 function announced(

@@ -1,4 +1,3 @@
-import { context, propagation, ROOT_CONTEXT } from '@opentelemetry/api'
 import type { StandardSchemaV1 } from '@standard-schema/spec'
 import {
   decodePayload,
@@ -9,19 +8,18 @@ import {
   ProtocolError,
   type Reason,
   reasonCodes,
-  type TraceContext,
   type TransactionId,
 } from '@verdict/protocol'
 import { reasonOf } from './reason.ts'
 import { Refusal } from './refusal.ts'
 import type { Site } from './site.ts'
+import { recordThrown } from './tracing.ts'
 
 /** One operation, ready to run in its branch. */
 export interface Run {
   readonly id: TransactionId
   readonly session: object
   readonly operation: Operation
-  readonly trace: TraceContext | undefined
   /** Aborted when the call's time is over, or its branch has ended. */
   readonly signal: AbortSignal
 }
@@ -30,25 +28,27 @@ export type RunResult =
   | { readonly kind: 'value'; readonly value: Payload }
   | { readonly kind: 'refused'; readonly reason: Reason }
 
-/** Runs an operation with its trace active and nested calls forbidden. Never rejects: whatever user code throws refuses. */
+/** Runs an operation in the active context, with nested calls forbidden. Never rejects: whatever user code throws refuses. */
 export async function runOperation(
-  site: Pick<Site, 'participant' | 'operations' | 'resource' | 'emit'>,
+  site: Pick<Site, 'participant' | 'operations' | 'resource' | 'metering' | 'emit'>,
   run: Run,
 ): Promise<RunResult> {
-  const { participant, resource, emit } = site
+  const { participant, resource, metering, emit } = site
   const { name } = run.operation
   const what = `${participant}.${name}`
   try {
     const scope = { participant, operation: name }
-    const value = await operationScope.run(scope, () =>
-      context.with(parentOf(run.trace), () => execute(site, what, run)),
-    )
+    const value = await operationScope.run(scope, () => execute(site, what, run))
     return { kind: 'value', value: encodePayload(value, `The value of ${what}`) }
   } catch (error) {
     const outOfTime = run.signal.aborted
     const failing = { participant, operation: name, outOfTime, explain: (thrown: unknown) => resource.explain(thrown) }
     const reason = reasonOf(error, failing)
-    if (reason.code === reasonCodes.operationFailed) emit({ kind: 'failed', id: run.id, what, error })
+    if (error instanceof ProtocolError && error.limit !== undefined) metering.refused(error.limit)
+    if (reason.code === reasonCodes.operationFailed) {
+      recordThrown(error)
+      emit({ kind: 'failed', id: run.id, what, error })
+    }
     return { kind: 'refused', reason }
   }
 }
@@ -80,8 +80,4 @@ function readInput(what: string, args: Payload): unknown {
 function describe({ message, path = [] }: StandardSchemaV1.Issue): string {
   const place = path.map((part) => String(typeof part === 'object' ? part.key : part)).join('.')
   return place === '' ? message : `${place}: ${message}`
-}
-
-function parentOf(trace: TraceContext | undefined): ReturnType<typeof propagation.extract> {
-  return trace === undefined ? ROOT_CONTEXT : propagation.extract(ROOT_CONTEXT, trace)
 }

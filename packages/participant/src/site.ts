@@ -1,10 +1,12 @@
 import type { ParticipantName } from '@verdict/protocol'
 import type { World } from '@verdict/runtime'
 import type { ParticipantEvent } from './event.ts'
+import type { Metering } from './metering.ts'
 import type { AnyOperation } from './operation.ts'
 import type { Post } from './post.ts'
 import type { Resource, ResourceFacts } from './resource.ts'
 import type { ParticipantSettings } from './settings.ts'
+import type { Tracing } from './tracing.ts'
 
 /** What all parts of one instance work with. */
 export interface Site {
@@ -15,10 +17,12 @@ export interface Site {
   readonly world: World
   readonly settings: ParticipantSettings
   readonly post: Post
+  readonly tracing: Tracing
+  readonly metering: Metering
   /** Counts an event and hands it on. */
   readonly emit: (event: ParticipantEvent) => void
-  /** Counts a message that was dropped because a limit was met. */
-  readonly dropped: () => void
+  /** Counts a message that was dropped because the bound of this name was met. */
+  readonly dropped: (limit: keyof ParticipantSettings) => void
   /** Whether new branches are refused because the instance stops. */
   readonly isDraining: () => boolean
   /** Said whenever something ended, for whoever waits until all has. */

@@ -1,4 +1,3 @@
-import { context, propagation, type ROOT_CONTEXT, trace } from '@opentelemetry/api'
 import { decodePayload, forbidNested, maxPayloadBytes, ownerName } from '@verdict/protocol'
 import { describe, expect, test } from 'vitest'
 import { calledList, id, idOf, me, nonceOf, payloadOf, tokenOf } from './names.ts'
@@ -217,31 +216,6 @@ describe('inside an operation', () => {
     await stage.settle()
     expect(stage.results).toEqual([refusedAs('nested-call')])
     expect(() => forbidNested('a call')).not.toThrow()
-  })
-
-  test('the trace of the call is active', async () => {
-    const traceparent = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01'
-    const key = Symbol('active')
-    propagation.setGlobalPropagator({
-      inject: () => {},
-      extract: (into, carrier) => into.setValue(key, carrier),
-      fields: () => [],
-    })
-    const active: unknown[] = []
-    const original = context.with.bind(context)
-    context.with = ((within: typeof ROOT_CONTEXT, run: () => unknown) => {
-      active.push(within.getValue(key))
-      return original(within, run)
-    }) as typeof context.with
-    try {
-      const stage = await Stage.set()
-      await stage.opened('a', { trace: { traceparent } })
-      expect(active).toEqual([{ traceparent }])
-    } finally {
-      context.with = original as typeof context.with
-      propagation.disable()
-      trace.disable()
-    }
   })
 })
 

@@ -1,3 +1,4 @@
+import { trace } from '@opentelemetry/api'
 import type { Digest, Outcome, Reason, TransactionId } from '@verdict/protocol'
 import type {
   BranchKey,
@@ -80,6 +81,7 @@ export class MemoryStore {
   async #enter<T>(method: Method, act: () => T): Promise<T> {
     this.log.push(method)
     await this.#held.get(method)
+    if (trace.getActiveSpan()?.isRecording()) trace.getTracer('store').startSpan(`store ${method}`).end()
     const script = this.#scripts.get(method)
     if (script === undefined || script.length === 0) return act()
     const answer = script.shift()
@@ -146,6 +148,6 @@ const explained = new Map<string, Reason>([
   ['lock', { code: 'lock-timeout', message: 'It waited too long for a lock.', retryable: true }],
 ])
 
-function heldRow({ id, digest, token, history }: Prepared): HeldRow {
-  return { id, digest, token, history }
+function heldRow({ id, digest, token, history, trace: of }: Prepared): HeldRow {
+  return { id, digest, token, history, ...(of && { trace: of }) }
 }

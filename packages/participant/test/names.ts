@@ -21,7 +21,12 @@ import {
   type TransactionId,
 } from '@verdict/protocol'
 
-const bytes = (seed: number): Uint8Array => new Uint8Array(12).fill(seed)
+/** Twelve bytes, others for each number of 32 bits. */
+function bytes(seed: number): Uint8Array {
+  const all = new Uint8Array(12).fill(seed)
+  new DataView(all.buffer).setUint32(0, seed)
+  return all
+}
 
 export const owner = ownerName('checkout')
 export const me = participantName('payments')

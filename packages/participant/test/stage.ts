@@ -1,3 +1,4 @@
+import { trace } from '@opentelemetry/api'
 import {
   type BranchList,
   type Call,
@@ -17,6 +18,7 @@ import {
   parseId,
   subjects,
   type Token,
+  type TraceContext,
   type TransactionId,
   type Word,
 } from '@verdict/protocol'
@@ -31,6 +33,7 @@ import {
 } from '../src/index.ts'
 import { MemoryStore } from './memory-store.ts'
 import { group, id, idOf, me, nonceOf, owner, payloadOf } from './names.ts'
+import { type Recorded, settled } from './recorded.ts'
 import { fields } from './schema.ts'
 
 export const of = subjects(namespace())
@@ -92,6 +95,16 @@ function define(store: MemoryStore, gates: Gates) {
           throw new Error(message)
         },
       },
+      traced: {
+        input: fields({ gate: 'string' }),
+        async run({ gate }, { write }) {
+          await gates.wait(gate)
+          const span = trace.getTracer('user').startSpan('user')
+          write(gate)
+          span.end()
+          return trace.getActiveSpan()?.spanContext().traceId ?? 'none'
+        },
+      },
       large: { input: fields({ bytes: 'number' }), run: ({ bytes }) => 'x'.repeat(bytes) },
     },
   })
@@ -114,10 +127,13 @@ export class Stage {
   readonly servings: Serving[] = []
   readonly #settings: Partial<ParticipantSettings>
   readonly #outside: World
+  readonly #recorded: Recorded | undefined
   #requests = 0
 
-  private constructor(settings: Partial<ParticipantSettings>) {
+  private constructor(settings: Partial<ParticipantSettings>, recorded?: Recorded) {
     this.simulation = new Simulation({ seed: 1 })
+    this.#recorded = recorded
+    recorded?.follow(this.simulation)
     this.#settings = settings
     const outside = this.simulation.process('outside')
     outside.start()
@@ -134,8 +150,8 @@ export class Stage {
   }
 
   /** A stage on which `instances` instances serve. */
-  static async set(settings: Partial<ParticipantSettings> = {}, instances = 1): Promise<Stage> {
-    const stage = new Stage(settings)
+  static async set(settings: Partial<ParticipantSettings> = {}, instances = 1, recorded?: Recorded): Promise<Stage> {
+    const stage = new Stage(settings, recorded)
     for (let n = 1; n <= instances; n += 1) await stage.start(`payments-${n}`)
     return stage
   }
@@ -165,6 +181,7 @@ export class Stage {
 
   /** Lets things settle. */
   async settle(ms = 20): Promise<void> {
+    if (this.#recorded !== undefined) await settled()
     await this.simulation.run({ untilMs: this.simulation.nowMs + ms })
   }
 
@@ -217,11 +234,16 @@ export class Stage {
 
   prepare(
     list: BranchList,
-    options: { to?: InstanceId | 'any'; operations?: readonly Operation[]; id?: TransactionId } = {},
+    options: {
+      to?: InstanceId | 'any'
+      operations?: readonly Operation[]
+      id?: TransactionId
+      trace?: TraceContext
+    } = {},
   ): void {
-    const { to = 'any', operations, id: asked = id } = options
+    const { to = 'any', operations, id: asked = id, trace: from } = options
     const digest = digestOf(asked, list)
-    const known = operations === undefined ? {} : { operations }
+    const known = { ...(operations && { operations }), ...(from && { trace: from }) }
     this.control(
       { type: 'prepare', id: asked, list, digest, leftMs: 5_000, term: 1, horizon: 0 as never, ...known },
       to,
@@ -233,10 +255,10 @@ export class Stage {
     outcome: Outcome,
     list: BranchList,
     token: Token | undefined,
-    options: { to?: InstanceId | 'any'; id?: TransactionId } = {},
+    options: { to?: InstanceId | 'any'; id?: TransactionId; trace?: TraceContext } = {},
   ): void {
-    const { to = 'any', id: told = id } = options
-    const named = token === undefined ? {} : { token }
+    const { to = 'any', id: told = id, trace: from } = options
+    const named = { ...(token && { token }), ...(from && { trace: from }) }
     this.control(
       { type: 'outcome', id: told, digest: digestOf(told, list), outcome, horizon: 0 as never, ...named },
       to,

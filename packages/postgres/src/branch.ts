@@ -6,6 +6,7 @@ import { makeGid } from './gid.ts'
 import { beginBranch, rowOf } from './journal.ts'
 import { reason, reasonOf, sqlStates } from './reason.ts'
 import { BranchSession, type Sql } from './session.ts'
+import { operations } from './tracing.ts'
 
 /** How long the row of a branch waits for another one of the same id: some flushes. Whoever holds it longer is prepared. */
 export const rowTimeoutMs = 100
@@ -71,7 +72,7 @@ export class PostgresBranch implements OpenBranch<{ readonly sql: Sql }> {
 
   /** Ends the transaction if nothing was written in it; undefined when something was. */
   async #endUnlessWritten(): Promise<PrepareResult | undefined> {
-    const asked = await attempt(this.#connection.query<Asked>({ name: 'verdict_asked', text: asking }))
+    const asked = await attempt(this.#connection.query<Asked>({ name: 'verdict_asked', text: asking }, operations.ask))
     if (asked instanceof Error) {
       await this.#run('rollback')
       return refused(reasonOf(this.#sql.failure ?? asked))
@@ -93,9 +94,10 @@ export class PostgresBranch implements OpenBranch<{ readonly sql: Sql }> {
   async #write(note: BranchNote): Promise<PrepareResult> {
     const { participant, lockTimeoutMs } = this.#home
     const gid = makeGid(participant, { ...note, history: this.#connection.history })
+    const written = rowOf(participant, note, this.#connection, { rowTimeoutMs, lockTimeoutMs })
     const [row, prepared] = await Promise.all([
-      attempt(this.#connection.query(rowOf(participant, note, this.#connection, { rowTimeoutMs, lockTimeoutMs }))),
-      attempt(this.#connection.command(`prepare transaction '${gid}'`)),
+      attempt(this.#connection.query(written, operations.insertRow)),
+      attempt(this.#connection.command(`prepare transaction '${gid}'`, operations.prepare)),
     ])
     if (prepared === 'PREPARE') {
       return { kind: row instanceof Error || this.#connection.unconfirmed ? 'busy' : 'prepared' }
@@ -129,7 +131,7 @@ export class PostgresBranch implements OpenBranch<{ readonly sql: Sql }> {
   }
 
   async #run(command: 'commit' | 'rollback'): Promise<unknown> {
-    const result = await attempt(this.#connection.command(command))
+    const result = await attempt(this.#connection.command(command, operations[command]))
     if (result instanceof Error && !(await this.#connection.settled())) this.#connection.destroy()
     return result
   }

@@ -1,5 +1,8 @@
+import type { Attributes } from '@opentelemetry/api'
+import { conventions } from '@verdict/protocol/telemetry'
 import pg from 'pg'
 import { type HistoryMark, historyMark } from './history.ts'
+import { type Operation, traced } from './tracing.ts'
 
 /** Where the database is. */
 export interface ConnectionSettings {
@@ -70,6 +73,7 @@ export class Connection {
   readonly role: string
   readonly synchronousCommit: string
   readonly #client: pg.Client
+  readonly #server: Attributes
   #lost = false
   #unconfirmed = false
   #running = 0
@@ -77,6 +81,7 @@ export class Connection {
 
   private constructor(client: pg.Client, greeted: Greeting) {
     this.#client = client
+    this.#server = attributesOf(client)
     this.history = historyMark(greeted.system, greeted.timeline)
     this.pid = greeted.pid
     this.role = greeted.role
@@ -135,19 +140,20 @@ export class Connection {
     return this.#running
   }
 
-  /** Sends one statement. Errors are those of `pg`, and `isStoreError` knows them. */
-  async query<Row extends object>(statement: Statement): Promise<QueryResult<Row>> {
+  /** Sends one statement, within a span when it is an `operation` of Verdict's. Errors are those of `pg`, and `isStoreError` knows them. */
+  async query<Row extends object>(statement: Statement, operation?: Operation): Promise<QueryResult<Row>> {
     const { text, name, values } = statement
     const config = { text, ...(name === undefined ? {} : { name }), ...(values ? { values: [...values] } : {}) }
     this.#cork()
     // One statement a message, also without values: no second one hides behind a semicolon.
-    return this.#counted(this.#client.query<Row>({ ...config, queryMode: 'extended' } as pg.QueryConfig))
+    const query = { ...config, queryMode: 'extended' } as pg.QueryConfig
+    return this.#counted(this.#traced(operation, () => this.#client.query<Row>(query)))
   }
 
   /** Sends a command of ours, without parameters and in the fewest messages; gives its tag's first word. */
-  async command(text: string): Promise<string> {
+  async command(text: string, operation?: Operation): Promise<string> {
     this.#cork()
-    return (await this.#counted(this.#client.query(text))).command
+    return (await this.#counted(this.#traced(operation, () => this.#client.query(text)))).command
   }
 
   /** Sends several commands of ours as one message; the first that fails keeps the rest from running. */
@@ -193,6 +199,10 @@ export class Connection {
     })
   }
 
+  #traced<T>(operation: Operation | undefined, send: () => Promise<T>): Promise<T> {
+    return operation === undefined ? send() : traced(operation, this.#server, send)
+  }
+
   async #counted<T>(answer: Promise<T>): Promise<T> {
     this.#running += 1
     try {
@@ -202,5 +212,14 @@ export class Connection {
     } finally {
       this.#running -= 1
     }
+  }
+}
+
+function attributesOf({ host, port, database }: pg.Client): Attributes {
+  return {
+    [conventions.dbSystem]: 'postgresql',
+    [conventions.serverAddress]: host,
+    [conventions.serverPort]: port,
+    ...(database === undefined ? {} : { [conventions.dbNamespace]: database }),
   }
 }

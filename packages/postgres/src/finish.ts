@@ -5,6 +5,7 @@ import { type Gid, makeGid } from './gid.ts'
 import { tombstoneOf } from './journal.ts'
 import { findPrepared } from './look.ts'
 import { sqlStates } from './reason.ts'
+import { operations } from './tracing.ts'
 
 export type Finish = 'done' | 'absent' | 'busy'
 export type Ending = Outcome | 'discarded'
@@ -38,7 +39,8 @@ async function finishOlder(
 
 async function endPrepared(connection: Connection, gid: Gid, ending: Ending): Promise<Finish> {
   try {
-    await connection.command(`${ending === 'committed' ? 'commit' : 'rollback'} prepared '${gid}'`)
+    if (ending === 'committed') await connection.command(`commit prepared '${gid}'`, operations.commitPrepared)
+    else await connection.command(`rollback prepared '${gid}'`, operations.rollbackPrepared)
     return connection.unconfirmed ? 'busy' : 'done'
   } catch (error) {
     if (sqlState(error) === sqlStates.undefinedObject) return 'absent'
@@ -62,7 +64,7 @@ export async function tombstone(
   digest: Digest,
 ): Promise<'done' | 'exists' | 'busy'> {
   try {
-    const { rowCount } = await connection.query(tombstoneOf(participant, id, digest))
+    const { rowCount } = await connection.query(tombstoneOf(participant, id, digest), operations.insertRow)
     if (connection.unconfirmed) return 'busy'
     return rowCount === 1 ? 'done' : 'exists'
   } catch (error) {

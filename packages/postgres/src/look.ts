@@ -3,6 +3,7 @@ import type { ParticipantName, TransactionId } from '@verdict/protocol'
 import type { Connection, Statement } from './connection.ts'
 import { gidPrefix, type PreparedBranch, readGid } from './gid.ts'
 import { endedRow, type JournalRow, selectRow } from './journal.ts'
+import { operations } from './tracing.ts'
 
 // Names of prepared transactions are those of the whole server, but only one's own database can be seen into and ended.
 function selectPrepared(prefix: string): Statement {
@@ -29,7 +30,8 @@ export async function findPrepared(
   participant: ParticipantName,
   id: TransactionId,
 ): Promise<PreparedBranch | undefined> {
-  const { rows } = await connection.query<Listed>(selectPrepared(`${gidPrefix(participant)}${id}_`))
+  const statement = selectPrepared(`${gidPrefix(participant)}${id}_`)
+  const { rows } = await connection.query<Listed>(statement, operations.selectPrepared)
   return rows.map(({ gid }) => readGid(gid, participant)).find((found) => found !== undefined)
 }
 
@@ -40,7 +42,7 @@ export async function findPrepared(
 export async function lookUp(connection: Connection, participant: ParticipantName, id: TransactionId): Promise<Row> {
   const [before, { rows }, after] = await Promise.all([
     findPrepared(connection, participant, id),
-    connection.query<JournalRow>(selectRow(participant, id)),
+    connection.query<JournalRow>(selectRow(participant, id), operations.selectRow),
     findPrepared(connection, participant, id),
   ])
   const [row] = rows
@@ -83,10 +85,11 @@ function historyOf(connection: Connection, { history }: PreparedBranch): History
  * and a cancelled wait shows the row too: a commit of our own, which comes behind in the log, waits for the standby again.
  */
 async function confirmSeen(connection: Connection): Promise<void> {
-  const { rows } = await connection.query<{ replicated: boolean }>({
+  const asked = {
     name: 'verdict_replicated',
     text: `select current_setting('synchronous_standby_names') <> '' as replicated`,
-  })
+  }
+  const { rows } = await connection.query<{ replicated: boolean }>(asked, operations.ask)
   if (rows[0]?.replicated !== true) return
-  await connection.query({ text: `select pg_logical_emit_message(true, 'verdict', '')` })
+  await connection.query({ text: `select pg_logical_emit_message(true, 'verdict', '')` }, operations.ask)
 }

@@ -1,6 +1,7 @@
 import {
   type Attributes,
   type Counter,
+  type Gauge,
   type Histogram,
   metrics as instruments,
   type ObservableResult,
@@ -9,12 +10,6 @@ import type { OverloadLimit } from './effect.ts'
 import type { LogIndex, ReplicaId } from './message.ts'
 import { labels, metrics } from './telemetry.ts'
 import { version } from './version.ts'
-
-/** What is read from a replica whenever metrics are collected. */
-export interface ReplicaGauges {
-  readonly leads: () => boolean
-  readonly proposalsWaiting: () => number
-}
 
 const millisecondsPerSecond = 1000
 
@@ -25,28 +20,28 @@ export class ReplicaMetering {
   private readonly replications: Histogram
   private readonly leaderChanges: Counter
   private readonly refusals: Counter
+  private readonly leads: Gauge
   private readonly unobserve: () => void
   /** Batches that a leader has written, and no majority has; in the log's order. */
   private replicating: { readonly lastIndex: LogIndex; readonly startMs: number }[] = []
 
-  constructor(replica: ReplicaId, gauges: ReplicaGauges) {
+  constructor(replica: ReplicaId, proposalsWaiting: () => number) {
     const meter = instruments.getMeter('@verdict/raft', version)
     this.attributes = { [labels.replica]: replica }
     this.flushes = meter.createHistogram(metrics.flush.name, metrics.flush.options)
     this.replications = meter.createHistogram(metrics.replication.name, metrics.replication.options)
     this.leaderChanges = meter.createCounter(metrics.leaderChanges.name, metrics.leaderChanges.options)
     this.refusals = meter.createCounter(metrics.refusals.name, metrics.refusals.options)
-    const leading = meter.createObservableGauge(metrics.leading.name, metrics.leading.options)
+    this.leads = meter.createGauge(metrics.leading.name, metrics.leading.options)
     const waiting = meter.createObservableUpDownCounter(metrics.proposalsWaiting.name, metrics.proposalsWaiting.options)
-    const observeLeading = (result: ObservableResult): void => result.observe(gauges.leads() ? 1 : 0, this.attributes)
-    const observeWaiting = (result: ObservableResult): void =>
-      result.observe(gauges.proposalsWaiting(), this.attributes)
-    leading.addCallback(observeLeading)
-    waiting.addCallback(observeWaiting)
-    this.unobserve = () => {
-      leading.removeCallback(observeLeading)
-      waiting.removeCallback(observeWaiting)
-    }
+    const observe = (result: ObservableResult): void => result.observe(proposalsWaiting(), this.attributes)
+    waiting.addCallback(observe)
+    this.unobserve = () => waiting.removeCallback(observe)
+    this.leading(false)
+  }
+
+  leading(leads: boolean): void {
+    this.leads.record(leads ? 1 : 0, this.attributes)
   }
 
   /** A leader began to write entries, up to this one, at this monotonic time. */
@@ -79,8 +74,9 @@ export class ReplicaMetering {
     this.refusals.add(1, { ...this.attributes, [labels.limit]: limit })
   }
 
-  /** Nothing is read from the replica any more. */
+  /** The replica is no more, and nothing is read from it. */
   stop(): void {
+    this.leading(false)
     this.unobserve()
   }
 }

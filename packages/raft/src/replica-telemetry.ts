@@ -1,7 +1,8 @@
 import type { Clock } from '@verdict/runtime'
 import type { Effect, OverloadLimit } from './effect.ts'
 import type { LogIndex } from './message.ts'
-import { type ReplicaGauges, ReplicaMetering } from './metering.ts'
+import { ReplicaMetering } from './metering.ts'
+import type { RaftEvent } from './notice.ts'
 import type { RaftState } from './state.ts'
 import { LogTracing } from './tracing.ts'
 
@@ -14,11 +15,11 @@ export class ReplicaTelemetry {
   private writeStartMs = 0
   private committedIndex: LogIndex
 
-  constructor(state: RaftState, clock: Clock, gauges: ReplicaGauges) {
+  constructor(state: RaftState, clock: Clock, proposalsWaiting: () => number) {
     this.state = state
     this.clock = clock
     this.tracing = new LogTracing(state.id)
-    this.metering = new ReplicaMetering(state.id, gauges)
+    this.metering = new ReplicaMetering(state.id, proposalsWaiting)
     this.committedIndex = state.commitIndex
   }
 
@@ -56,7 +57,7 @@ export class ReplicaTelemetry {
         this.committed()
         return
       case 'notice':
-        if (effect.event.kind === 'leaderChanged' && effect.event.leader !== undefined) this.metering.leaderChanged()
+        this.noticed(effect.event)
         return
       case 'send':
       case 'load':
@@ -79,6 +80,12 @@ export class ReplicaTelemetry {
   closed(cause: Error | undefined): void {
     this.tracing.closed(cause === undefined ? 'the replica stopped' : `the replica failed: ${cause.message}`)
     this.metering.stop()
+  }
+
+  private noticed(event: RaftEvent): void {
+    if (event.kind === 'becameLeader') this.metering.leading(true)
+    if (event.kind === 'lostLeadership') this.metering.leading(false)
+    if (event.kind === 'leaderChanged' && event.leader !== undefined) this.metering.leaderChanged()
   }
 
   private writing({ entries }: Effect & { readonly kind: 'persist' }): void {

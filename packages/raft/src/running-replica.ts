@@ -75,10 +75,7 @@ export class RunningReplica<Result> implements Replica<Result> {
       chance: world.random.fraction(),
     })
     this.inbox = new Inbox(this.state.settings)
-    this.telemetry = new ReplicaTelemetry(this.state, world.clock, {
-      leads: () => this.state.role.kind === 'leader' && this.state.role.ready,
-      proposalsWaiting: () => this.proposals.size,
-    })
+    this.telemetry = new ReplicaTelemetry(this.state, world.clock, () => this.proposals.size)
     this.peerStarts = new PeerStarts(store, id)
     this.disk = new ReplicaDisk(store, this.state.settings, {
       happen: (event) => this.happen(event),

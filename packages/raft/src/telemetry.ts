@@ -28,7 +28,19 @@ export const labels = {
 
 const durationBounds = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5]
 
-export const metrics = {
+/** How an instrument is made: `meter.createHistogram(name, options)`. */
+interface MetricDefinition {
+  readonly name: string
+  readonly options: {
+    readonly unit: string
+    readonly description: string
+    readonly advice?: { readonly explicitBucketBoundaries: number[] }
+  }
+}
+
+export const metrics: Readonly<
+  Record<'flush' | 'replication' | 'leaderChanges' | 'leading' | 'proposalsWaiting' | 'refusals', MetricDefinition>
+> = {
   flush: {
     name: 'verdict.raft.flush.duration',
     options: { unit: 's', description: 'One flush of the log.', advice: { explicitBucketBoundaries: durationBounds } },
@@ -57,4 +69,4 @@ export const metrics = {
     name: 'verdict.limit.refusals',
     options: { unit: '{refusal}', description: 'What was refused because a bound was met.' },
   },
-} as const
+}

@@ -75,7 +75,7 @@ export class LogTracing {
       [spanAttributes.bytes]: entries.reduce((sum, { command }) => sum + command.length, 0),
     }
     const links = spans.slice(0, maxLinks).map((span): Link => ({ context: span.spanContext() }))
-    const span = this.tracer.startSpan(spanNames.append, { root: true, attributes, links }, ROOT_CONTEXT)
+    const span = this.tracer.startSpan(spanNames.append, { attributes, links }, ROOT_CONTEXT)
     const within = trace.setSpan(ROOT_CONTEXT, span)
     for (const proposer of spans) proposer.addLink({ context: span.spanContext() })
     this.flushing = {

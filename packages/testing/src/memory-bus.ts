@@ -1,3 +1,4 @@
+import { AsyncResource } from 'node:async_hooks'
 import {
   type Bus,
   type BusMessage,
@@ -20,7 +21,8 @@ interface Interest {
 
 /**
  * A bus inside one process: subjects, wildcards, queue groups and "no responders" as NATS has them, and nothing is ever lost.
- * Messages are delivered in their order, in a later turn of the event loop, never inside `publish`.
+ * Messages are delivered in their order, in a later turn of the event loop, never inside `publish`, and in the asynchronous context
+ * of whoever subscribed: a trace that is active at the publisher reaches nobody else, as over a network.
  */
 export class MemoryBus implements Bus {
   readonly maxPayloadBytes: number = maxPayloadBytes
@@ -35,15 +37,16 @@ export class MemoryBus implements Bus {
     if (payload.length > maxPayloadBytes) throw new PayloadTooLargeError(subject, payload.length, maxPayloadBytes)
     if (this.#isClosed) return
     const bytes = payload.slice() // the publisher may reuse its buffer
+    const unheard = onNoResponders && AsyncResource.bind(onNoResponders)
     this.#later(() => {
       const reached = this.#receivers(subject)
-      if (reached.length === 0) onNoResponders?.()
+      if (reached.length === 0) unheard?.()
       for (const { handler } of reached) handler({ subject, payload: bytes.slice(), replyTo })
     })
   }
 
   subscribe(subject: string, handler: (message: BusMessage) => void, { queue }: SubscribeOptions = {}): Subscription {
-    const interest: Interest = { tokens: subject.split('.'), queue, handler }
+    const interest: Interest = { tokens: subject.split('.'), queue, handler: AsyncResource.bind(handler) }
     if (!this.#isClosed) this.#interests.add(interest)
     return { unsubscribe: () => void this.#interests.delete(interest) }
   }

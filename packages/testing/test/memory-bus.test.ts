@@ -1,3 +1,4 @@
+import { AsyncLocalStorage } from 'node:async_hooks'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { PayloadTooLargeError } from '@verdict/runtime'
 import { beforeEach, expect, test } from 'vitest'
@@ -75,4 +76,17 @@ test('what is too large is refused, and nothing is heard after unsubscribe or cl
   await nextTurn()
   expect(heard).toEqual(['closed a'])
   await expect(bus.flush()).rejects.toThrow('closed')
+})
+
+test('a handler runs in the context in which it subscribed, whoever publishes', async () => {
+  const local = new AsyncLocalStorage<string>()
+  const seen: (string | undefined)[] = []
+  local.run('subscriber', () => bus.subscribe('a', () => seen.push(local.getStore())))
+  bus.subscribe('a', () => seen.push(local.getStore()))
+  local.run('publisher', () => {
+    bus.publish('a', new Uint8Array())
+    bus.publish('nobody', new Uint8Array(), { replyTo: 'x', onNoResponders: () => seen.push(local.getStore()) })
+  })
+  await bus.flush()
+  expect(seen).toEqual(['subscriber', undefined, 'publisher'])
 })

@@ -1,39 +1,46 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { Verdict } from '@verdict/client'
 import { ProtocolError, transactionId } from '@verdict/protocol'
+import type { Log } from '@verdict/telemetry'
 import { z } from 'zod'
-import { orderSchema, type Placed, placeOrder } from './checkout.ts'
+import { type Order, orderSchema, type Placed, placeOrder } from './checkout.ts'
+import { type Answered, traced } from './tracing.ts'
 
 /** Largest body of an order: a hundred times what a real one takes. */
 const maxBodyBytes = 16 * 1024
 
-interface Reply {
-  readonly status: number
+interface Reply extends Answered {
   readonly body: unknown
-  readonly headers?: Record<string, string>
 }
+
+const routes: readonly (string | undefined)[] = ['/keys', '/orders']
 
 /**
  * The shop's door:
  *   POST /keys     → 201 { key }: a fresh idempotency key, which is a transaction id
  *   POST /orders   with the header Idempotency-Key → 201 committed, 409 refused, 503 in doubt: ask again with the same key
  */
-export function serveHttp(verdict: Verdict): Server {
+export function serveHttp(verdict: Verdict, log: Log): Server {
   return createServer((request, response) => {
-    answer(verdict, request).then(
-      (reply) => send(response, reply),
-      (error: unknown) => send(response, { status: 500, body: { error: String(error) } }),
-    )
+    const route = routes.find((known) => known === request.url)
+    void traced(request, route, () => answer(verdict, log, request)).then((reply) => send(response, reply))
   })
 }
 
-async function answer(verdict: Verdict, request: IncomingMessage): Promise<Reply> {
-  if (request.method === 'POST' && request.url === '/keys') return { status: 201, body: { key: verdict.newId() } }
-  if (request.method === 'POST' && request.url === '/orders') return await postOrder(verdict, request)
-  return { status: 404, body: { error: 'Expected POST /orders or POST /keys.' } }
+/** Never rejects. */
+async function answer(verdict: Verdict, log: Log, request: IncomingMessage): Promise<Reply> {
+  try {
+    if (request.method === 'POST' && request.url === '/keys') return { status: 201, body: { key: verdict.newId() } }
+    if (request.method === 'POST' && request.url === '/orders') return await postOrder(verdict, log, request)
+    return { status: 404, body: { error: 'Expected POST /orders or POST /keys.' } }
+  } catch (thrown) {
+    const error = thrown instanceof Error ? thrown : new Error(String(thrown))
+    log.error({ err: error }, 'a request failed')
+    return { status: 500, body: { error: String(error) }, error }
+  }
 }
 
-async function postOrder(verdict: Verdict, request: IncomingMessage): Promise<Reply> {
+async function postOrder(verdict: Verdict, log: Log, request: IncomingMessage): Promise<Reply> {
   const key = request.headers['idempotency-key']
   if (typeof key !== 'string') {
     return {
@@ -53,7 +60,25 @@ async function postOrder(verdict: Verdict, request: IncomingMessage): Promise<Re
   if (body === undefined) return { status: 413, body: { error: `An order has at most ${maxBodyBytes} bytes.` } }
   const order = orderSchema.safeParse(parseJson(body))
   if (!order.success) return { status: 400, body: { error: z.prettifyError(order.error) } }
-  return replyTo(await placeOrder(verdict, key, order.data))
+  const placed = await placeOrder(verdict, key, order.data)
+  logPlaced(log, order.data, placed)
+  return replyTo(placed)
+}
+
+/** What a customer would ask about. */
+function logPlaced(log: Log, { orderId }: Order, placed: Placed): void {
+  switch (placed.outcome) {
+    case 'committed':
+      break
+    case 'refused': {
+      const { id, participant, code, message } = placed
+      log.info({ order: orderId, transaction: id, participant, code, why: message }, 'refused an order')
+      break
+    }
+    case 'in-doubt':
+      log.warn({ order: orderId, transaction: placed.id, why: placed.message }, 'an order is in doubt')
+      break
+  }
 }
 
 function replyTo(placed: Placed): Reply {

@@ -1,11 +1,30 @@
 import { once } from 'node:events'
 import type { AddressInfo } from 'node:net'
+import { SpanKind, SpanStatusCode } from '@opentelemetry/api'
+import { startNodeSdk } from '@opentelemetry/sdk-node'
+import { InMemorySpanExporter, SimpleSpanProcessor } from '@opentelemetry/sdk-trace'
 import { connect } from '@verdict/client'
 import { defineParticipant, operation, refuse } from '@verdict/participant'
+import { createLog } from '@verdict/telemetry'
 import { memoryResource, type SimulatedSession, startInProcess } from '@verdict/testing'
 import { describe, expect, test } from 'vitest'
 import { z } from 'zod'
 import { serveHttp } from '../src/http.ts'
+
+const exporter = new InMemorySpanExporter()
+startNodeSdk({
+  spanProcessors: [new SimpleSpanProcessor({ exporter })],
+  metricReaders: [],
+  logRecordProcessors: [],
+  resourceDetectors: [],
+})
+
+/** Spans of HTTP requests that have ended since the last call. */
+function spans() {
+  const found = exporter.getFinishedSpans().filter(({ attributes }) => 'http.request.method' in attributes)
+  exporter.reset()
+  return found
+}
 
 const order = { orderId: 'o1', customer: 'anna', sku: 'tea', quantity: 2, cents: 900 }
 
@@ -33,17 +52,21 @@ async function openShop() {
   stack.use(await defineParticipant({ name: 'payments', resource: money, operations: { charge } }).serve({ world }))
   stack.use(await defineParticipant({ name: 'orders', resource: book, operations: { place } }).serve({ world }))
   const verdict = stack.use(await connect({ world, owner: 'checkout' }))
-  const server = serveHttp(verdict).listen(0, '127.0.0.1')
+  const lines: Record<string, unknown>[] = []
+  const destination = { write: (line: string) => void lines.push(JSON.parse(line) as Record<string, unknown>) }
+  const log = createLog({ name: 'checkout', level: 'info', destination })
+  const server = serveHttp(verdict, log).listen(0, '127.0.0.1')
   await once(server, 'listening')
   stack.defer(() => void server.close())
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
   const post = async (path: string, headers: Record<string, string> = {}, body?: unknown) => {
     const init = { method: 'POST', headers, ...(body === undefined ? {} : { body: JSON.stringify(body) }) }
     const response = await fetch(url + path, init)
-    return { status: response.status, body: (await response.json()) as Record<string, unknown> }
+    const told = response.headers.get('traceresponse')
+    return { status: response.status, body: (await response.json()) as Record<string, unknown>, told }
   }
   const freshKey = async (): Promise<string> => String((await post('/keys')).body['key'])
-  return { stack, stock, money, book, post, freshKey }
+  return { stack, stock, money, book, post, freshKey, lines, close: () => verdict.close() }
 }
 
 describe('checkout over HTTP', () => {
@@ -83,5 +106,75 @@ describe('checkout over HTTP', () => {
       status: 413,
     })
     expect(await post('/elsewhere')).toMatchObject({ status: 404 })
+  })
+})
+
+describe('a request at the door', () => {
+  test('is a span of kind SERVER, below that of the caller, and says which', async () => {
+    const { stack, post } = await openShop()
+    await using _ = stack
+    spans()
+    const [traceId, parentId] = ['0af7651916cd43dd8448eb211c80319c', 'b7ad6b7169203331']
+    const { told } = await post('/keys', { traceparent: `00-${traceId}-${parentId}-01` })
+    const [span] = spans()
+    expect(span).toMatchObject({
+      name: 'POST /keys',
+      kind: SpanKind.SERVER,
+      parentSpanContext: { spanId: parentId },
+      attributes: {
+        'http.request.method': 'POST',
+        'http.route': '/keys',
+        'url.path': '/keys',
+        'url.scheme': 'http',
+        'http.response.status_code': 201,
+      },
+    })
+    expect(told).toBe(`00-${traceId}-${span?.spanContext().spanId}-01`)
+  })
+
+  test('is named after nothing that a stranger can choose', async () => {
+    const { stack, post } = await openShop()
+    await using _ = stack
+    spans()
+    await post('/orders/17?card=4711')
+    const [span] = spans()
+    expect(span).toMatchObject({ name: 'POST', attributes: { 'url.path': '/orders/17' } })
+    expect(span?.attributes).not.toHaveProperty('http.route')
+  })
+
+  test('that is refused leaves one line with the trace, and no failed span: the shop has done its work', async () => {
+    const { stack, post, freshKey, lines } = await openShop()
+    await using _ = stack
+    const key = await freshKey()
+    spans()
+    await post('/orders', { 'idempotency-key': key }, { ...order, quantity: 6 })
+    const [span] = spans()
+    expect(span?.status.code).toBe(SpanStatusCode.UNSET)
+    expect(lines).toMatchObject([
+      {
+        msg: 'refused an order',
+        order: 'o1',
+        transaction: key,
+        participant: 'inventory',
+        code: 'out-of-stock',
+        trace_id: span?.spanContext().traceId,
+        span_id: span?.spanContext().spanId,
+      },
+    ])
+  })
+
+  test('that fails here is an error, with its cause', async () => {
+    const { stack, post, freshKey, lines, close } = await openShop()
+    await using _ = stack
+    const key = await freshKey()
+    await close()
+    spans()
+    expect(await post('/orders', { 'idempotency-key': key }, order)).toMatchObject({ status: 500 })
+    const [span] = spans()
+    expect(span).toMatchObject({
+      status: { code: SpanStatusCode.ERROR },
+      attributes: { 'error.type': 'ClientError', 'http.response.status_code': 500 },
+    })
+    expect(lines).toMatchObject([{ level: 50, msg: 'a request failed', err: { type: 'ClientError' } }])
   })
 })

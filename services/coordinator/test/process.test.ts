@@ -1,5 +1,7 @@
 import { randomBytes } from 'node:crypto'
+import { once } from 'node:events'
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { type AddressInfo, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { GroupStatus } from '@verdict/cli'
@@ -41,6 +43,16 @@ beforeAll(async () => {
 })
 
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
+
+/** A port that nobody listens on: it was just given back. */
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, 'localhost')
+  await once(server, 'listening')
+  const { port } = server.address() as AddressInfo
+  server.close()
+  await once(server, 'close')
+  return port
+}
 
 const oneLine = /^[^\n]+\n$/
 
@@ -88,6 +100,68 @@ test('a replica that still waits for NATS stops when it is asked to', async () =
   } finally {
     await replica.discard()
   }
+})
+
+describe('telemetry of a replica', () => {
+  let nats: NatsServer
+
+  beforeAll(async () => {
+    nats = await startNats()
+  })
+
+  afterAll(() => nats.stop())
+
+  /** A replica that serves under these variables while something is done with it, and then stops as asked. */
+  async function serving(
+    telemetry: Readonly<Record<string, string>>,
+    observe: (replica: ReplicaProcess) => Promise<void>,
+  ): Promise<void> {
+    const replica = new ReplicaProcess({ ...environmentOf('n1'), ...telemetry, VERDICT_NATS_URL: nats.url })
+    try {
+      await replica.start()
+      await observe(replica)
+      expect(await replica.end('SIGTERM')).toBe(0)
+    } finally {
+      await replica.discard()
+    }
+  }
+
+  test.each([
+    ['OTEL_TRACES_EXPORTER', 'zipkin'],
+    ['OTEL_EXPORTER_OTLP_PROTOCOL', 'http/xml'],
+    ['OTEL_EXPORTER_OTLP_ENDPOINT', 'collector'],
+    ['OTEL_TRACES_SAMPLER', 'sometimes'],
+    ['OTEL_TRACES_SAMPLER_ARG', '2'],
+    ['OTEL_PROPAGATORS', 'jaeger'],
+    ['OTEL_RESOURCE_ATTRIBUTES', 'team'],
+    ['OTEL_BSP_EXPORT_TIMEOUT', 'soon'],
+    ['OTEL_ATTRIBUTE_COUNT_LIMIT', 'many'],
+  ])('%s=%s is told by name, and the replica serves without', async (variable, found) => {
+    await serving({ OTEL_EXPORTER_OTLP_ENDPOINT: 'http://127.0.0.1:1', [variable]: found }, async (replica) => {
+      const warnings = replica.lines.filter(({ level }) => Number(level) > 30)
+      expect(warnings).toEqual([expect.objectContaining({ variable, found, expected: expect.any(String) })])
+      expect(await replica.get('/livez')).toEqual({ code: 200, body: 'ok\n' })
+    })
+  })
+
+  test('is not in the way of a replica whose collector is down', async () => {
+    await serving({ OTEL_EXPORTER_OTLP_ENDPOINT: 'http://127.0.0.1:1' }, async (replica) => {
+      expect(await replica.get('/livez')).toEqual({ code: 200, body: 'ok\n' })
+    })
+  })
+
+  test('is there for Prometheus', async () => {
+    const port = await freePort()
+    const telemetry = { OTEL_METRICS_EXPORTER: 'prometheus', OTEL_EXPORTER_PROMETHEUS_PORT: String(port) }
+    await serving(telemetry, async () => {
+      await vi.waitFor(async () => {
+        const page = await (await fetch(`http://localhost:${port}/metrics`)).text()
+        expect(page).toMatch(/^verdict_raft_leading\{/m)
+        expect(page).toMatch(/^nodejs_eventloop_delay_p99\{/m)
+        expect(page).toMatch(/^target_info\{.*service_name="coordinator"/m)
+      }, patience)
+    })
+  })
 })
 
 describe('three replicas as processes', () => {

@@ -1,5 +1,6 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import { join } from 'node:path'
+import { createInterface } from 'node:readline'
 import { ended, Guard, lineOf } from '../../../infra/process.ts'
 
 const root = join(import.meta.dirname, '..', '..', '..')
@@ -31,8 +32,13 @@ function run(program: string, args: readonly string[], environment: Readonly<Rec
   return promise
 }
 
+/** A line of a replica's log. */
+export type Line = Readonly<Record<string, unknown>>
+
 /** One replica as a process. */
 export class ReplicaProcess {
+  /** What it has logged since it was started for the first time. */
+  readonly lines: Line[] = []
   private readonly environment: Readonly<Record<string, string>>
   private readonly guard = new Guard('KILL')
   private child: ChildProcess | undefined
@@ -55,6 +61,7 @@ export class ReplicaProcess {
     })
     this.child = child
     this.guard.watch(child)
+    createInterface({ input: child.stdout }).on('line', (line) => this.lines.push(JSON.parse(line) as Line))
     const [line] = await lineOf(child.stdout, new RegExp(`^.*"msg":"${message}".*$`), 'the replica')
     const { address } = JSON.parse(line) as { readonly address?: { readonly port: number } }
     this.port = address?.port ?? 0

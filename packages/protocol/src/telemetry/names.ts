@@ -27,11 +27,10 @@ export const spanAttributes = {
   branches: 'verdict.transaction.branches',
   group: 'verdict.group',
   instance: 'verdict.instance',
-  term: 'verdict.term',
   attempt: 'verdict.attempt',
   reasonCode: 'verdict.reason.code',
   reasonMessage: 'verdict.reason.message',
-  /** How many branches an inquiry asks about. */
+  /** How many branches an inquiry asks about, or ids a look. */
   inquired: 'verdict.inquired',
 } as const
 

@@ -1,14 +1,14 @@
 import type { CoordinatorEvent } from '@verdict/coordinator'
 import type { RaftEvent } from '@verdict/raft'
 import type { NatsStatus } from '@verdict/runtime'
-import type { Logger } from 'pino'
+import type { Log } from '@verdict/telemetry'
 
 /** Writes what an operator would want to know, one line each; nothing for each message or each decision. */
 export class EventLog {
-  private readonly log: Logger
+  private readonly log: Log
   private dropped = 0
 
-  constructor(log: Logger) {
+  constructor(log: Log) {
     this.log = log
   }
 
@@ -104,7 +104,7 @@ export class EventLog {
 }
 
 /** Writes what happens to the connection: without it a replica neither votes nor leads. */
-export function logStatus(log: Logger, status: NatsStatus): void {
+export function logStatus(log: Log, status: NatsStatus): void {
   switch (status.kind) {
     case 'disconnected':
       log.warn({ server: status.server }, 'lost the connection to NATS')

@@ -1,6 +1,6 @@
-import { type Level, pino } from 'pino'
+import { createLog } from '@verdict/telemetry'
 import { expect, test } from 'vitest'
-import { EventLog } from '../src/log.ts'
+import { EventLog } from '../src/event-log.ts'
 
 interface Line {
   readonly level: number
@@ -10,16 +10,17 @@ interface Line {
 
 function recorded(): { readonly events: EventLog; readonly lines: Line[] } {
   const lines: Line[] = []
-  const log = pino({ level: 'debug' }, { write: (text: string) => lines.push(JSON.parse(text) as Line) })
+  const destination = { write: (text: string) => void lines.push(JSON.parse(text) as Line) }
+  const log = createLog({ name: 'coordinator', level: 'debug', destination })
   return { events: new EventLog(log), lines }
 }
 
-const levelOf = (level: Level): number => pino.levels.values[level] ?? 0
+const fatal = 60 // as pino counts
 
 test('a failure of the replica is fatal, with its cause', () => {
   const { events, lines } = recorded()
   events.write({ kind: 'raft', event: { kind: 'failed', error: new Error('the disk is full') } })
-  expect(lines).toMatchObject([{ level: levelOf('fatal'), err: { message: 'the disk is full' } }])
+  expect(lines).toMatchObject([{ level: fatal, err: { message: 'the disk is full' } }])
 })
 
 test('a flood of messages that cannot be used writes few lines, whoever noticed them', () => {

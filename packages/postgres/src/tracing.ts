@@ -1,0 +1,73 @@
+import {
+  type Attributes,
+  type Context,
+  context,
+  createContextKey,
+  SpanKind,
+  SpanStatusCode,
+  trace,
+} from '@opentelemetry/api'
+import { conventions } from '@verdict/protocol/telemetry'
+import pg from 'pg'
+import { version } from './version.ts'
+
+/** One of Verdict's own statements, in the words of the conventions. */
+export interface Operation {
+  readonly name: string
+  readonly collection?: string
+}
+
+export const operations = {
+  prepare: { name: 'PREPARE TRANSACTION' },
+  commitPrepared: { name: 'COMMIT PREPARED' },
+  rollbackPrepared: { name: 'ROLLBACK PREPARED' },
+  commit: { name: 'COMMIT' },
+  rollback: { name: 'ROLLBACK' },
+  insertRow: { name: 'INSERT', collection: 'verdict.branch' },
+  selectRow: { name: 'SELECT', collection: 'verdict.branch' },
+  selectPrepared: { name: 'SELECT', collection: 'pg_prepared_xacts' },
+  ask: { name: 'SELECT' },
+} as const
+
+/** Known to every SDK by this description: nothing is recorded within. */
+const suppressed = createContextKey('OpenTelemetry SDK Context Key SUPPRESS_TRACING')
+
+/**
+ * Sends a statement within a span of its own, from now until its own answer: of several that go in one round trip each has one. Only
+ * below a span that records: what is done in nobody's name (as sweeping is) would be a trace for each statement. The spans that an
+ * instrumentation of `pg` makes tell of the operations' statements; of these, they would say the same twice.
+ */
+export function traced<T>({ name, collection }: Operation, server: Attributes, send: () => Promise<T>): Promise<T> {
+  if (trace.getActiveSpan()?.isRecording() !== true) return send()
+  const attributes: Attributes = { ...server, [conventions.dbOperation]: name }
+  if (collection !== undefined) attributes[conventions.dbCollection] = collection
+  const span = trace
+    .getTracer('@verdict/postgres', version)
+    .startSpan(collection === undefined ? name : `${name} ${collection}`, {
+      kind: SpanKind.CLIENT,
+      attributes,
+    })
+  const answered = async (): Promise<T> => {
+    try {
+      return await context.with(withoutDriver(), send)
+    } catch (error) {
+      const state = codeOf(error)
+      span.setStatus({ code: SpanStatusCode.ERROR })
+      if (error instanceof pg.DatabaseError && state !== undefined) span.setAttribute(conventions.dbStatus, state)
+      span.setAttribute(conventions.errorType, state ?? (error instanceof Error ? error.name : typeof error))
+      throw error
+    } finally {
+      span.end()
+    }
+  }
+  return answered()
+}
+
+function withoutDriver(): Context {
+  return context.active().setValue(suppressed, true)
+}
+
+/** The SQLSTATE, or what Node calls an error of the connection. */
+function codeOf(error: unknown): string | undefined {
+  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined
+}

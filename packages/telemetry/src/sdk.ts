@@ -1,0 +1,48 @@
+import { context, createContextKey, DiagLogLevel, diag, ROOT_CONTEXT } from '@opentelemetry/api'
+import { RuntimeNodeInstrumentation } from '@opentelemetry/instrumentation-runtime-node'
+import {
+  defaultResource,
+  resourceFromAttributes,
+  serviceInstanceIdDetector,
+  serviceNameEnvDetector,
+} from '@opentelemetry/resources'
+import { startNodeSdk } from '@opentelemetry/sdk-node'
+import { diagnosticsTo } from './diagnostics.ts'
+import { type Environment, isExported, settingOf } from './environment.ts'
+import type { TelemetryOptions } from './start.ts'
+
+// Everything that costs start time is imported here, and this file only when telemetry is on.
+
+export type Sdk = ReturnType<typeof startNodeSdk>
+
+/** Starts the SDK for the signals that are exported, with the metrics of the event loop and the heap. Nothing when it fails. */
+export function startSdk(environment: Environment, { service, version, log }: TelemetryOptions): Sdk | undefined {
+  const sdk = startNodeSdk({
+    // Below what the environment says, which `resourceAttributes` would go before.
+    baseResource: defaultResource().merge(
+      resourceFromAttributes({ 'service.name': service, 'service.version': version }),
+    ),
+    // The SDK's own choice puts command line, owner and paths on everything that is sent.
+    ...(settingOf(environment, 'OTEL_NODE_RESOURCE_DETECTORS') === undefined
+      ? { resourceDetectors: [serviceInstanceIdDetector, serviceNameEnvDetector] }
+      : {}),
+    ...(isExported(environment, 'TRACES') ? {} : { spanProcessors: [] }),
+    ...(isExported(environment, 'METRICS') ? {} : { metricReaders: [] }),
+    ...(isExported(environment, 'LOGS') ? {} : { logRecordProcessors: [] }),
+    instrumentations: [new RuntimeNodeInstrumentation()],
+    logLevel: 'error', // until the next line the SDK speaks to stderr, whatever logger is set
+  })
+  diag.setLogger(diagnosticsTo(log), { logLevel: diagnosticLevel(environment), suppressOverrideMessage: true })
+  return keepsContext() ? sdk : undefined
+}
+
+function diagnosticLevel(environment: Environment): DiagLogLevel {
+  const level = (settingOf(environment, 'OTEL_LOG_LEVEL') ?? 'warn').toUpperCase()
+  return DiagLogLevel[level as keyof typeof DiagLogLevel]
+}
+
+/** Whether the SDK is in place: one that cannot start says so to stderr, and returns something that does nothing. */
+function keepsContext(): boolean {
+  const probe = ROOT_CONTEXT.setValue(createContextKey('probe'), true)
+  return context.with(probe, () => context.active() === probe)
+}

@@ -1,0 +1,123 @@
+/**
+ * What telemetry costs: the transfer of `bench.ts` without it, with a tenth of all transactions sampled, and with all of them, in every
+ * process (client, services, replicas). `npm run bench:telemetry -- --help`.
+ *
+ * Each turn starts a system of its own with empty stores, warms it up, measures, and stops it: what differs from one start to the next
+ * (which code was compiled how, where a file lies) would otherwise look like a cost of one variant, however many rounds. Every round has
+ * a turn of each variant, each round begins with another one, and a ratio compares two turns of the same round. `off again` is without
+ * telemetry like `off`: its ratios say how much of the others' is chance.
+ */
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
+import { parseArgs } from 'node:util'
+import { type NatsServer, startNats } from '../../infra/nats.ts'
+import { summarise, type Turn, tableOf, turnOf } from './comparison.ts'
+import { noOpSpanMicroseconds } from './no-op.ts'
+import { Sink } from './sink-process.ts'
+import { System, type SystemOptions } from './system.ts'
+
+const usage = `npm run bench:telemetry -- [--json] [--in-flight 32] [--warm-up 3] [--seconds 5] [--rounds 5] [--before FOLDER]
+
+Prints for each variant, as medians over the rounds: rate, median and 99th percentile, the ratio of rates to \`off\` in the same round with
+its least and greatest value, the CPU seconds per 1,000 transfers of all processes but the sink with the same ratio, and how they divide
+(servers: both PostgreSQL and NATS). Spans and metrics go by OTLP to a sink that reads them and throws them away. The sink has a
+process of its own, whose CPU is in a column of its own, yet comes from the same cores: the rate has to bear it.
+Last, in microseconds: what the calls of the OpenTelemetry API cost for one transfer with telemetry off.
+--before also measures a checkout of an older state of this repository, with its packages installed.
+--json prints one JSON object a line instead, the single turns included.
+`
+
+const { values } = parseArgs({
+  options: {
+    json: { type: 'boolean', default: false },
+    'in-flight': { type: 'string', default: '32' },
+    'warm-up': { type: 'string', default: '3' },
+    seconds: { type: 'string', default: '5' },
+    rounds: { type: 'string', default: '5' },
+    before: { type: 'string' },
+    help: { type: 'boolean', default: false },
+  },
+})
+
+const inFlight = Number(values['in-flight'])
+const warmUpMs = Number(values['warm-up']) * 1_000
+const measureMs = Number(values.seconds) * 1_000
+
+/** Metrics are exported this often, instead of once a minute, so that a turn has its share of it and more. */
+const metricIntervalMs = 5_000
+
+if (values.help) process.stdout.write(usage)
+else await bench(Number(values.rounds))
+
+async function bench(rounds: number): Promise<void> {
+  const folder = mkdtempSync(join(tmpdir(), 'verdict-bench-'))
+  try {
+    await using nats = await startNats()
+    await using sink = await Sink.start(folder)
+    const variants = variantsOf(sink.url)
+    const turns = new Map<string, Turn[]>([...variants.keys()].map((name) => [name, []]))
+    for (let round = 0; round < rounds; round += 1) {
+      const names = [...variants.keys()]
+      const order = [...names.slice(round % names.length), ...names.slice(0, round % names.length)]
+      for (const name of order) {
+        const turn = await takeTurn(nats, sink, folder, variants.get(name) ?? {})
+        turns.get(name)?.push(turn)
+        if (values.json) console.log(JSON.stringify({ round, name, ...turn }))
+      }
+    }
+    report(turns)
+  } finally {
+    rmSync(folder, { recursive: true, force: true })
+  }
+}
+
+function variantsOf(endpoint: string): Map<string, SystemOptions> {
+  const on = {
+    OTEL_EXPORTER_OTLP_ENDPOINT: endpoint,
+    OTEL_EXPORTER_OTLP_PROTOCOL: 'http/protobuf',
+    OTEL_TRACES_EXPORTER: 'otlp',
+    OTEL_METRICS_EXPORTER: 'otlp',
+    OTEL_LOGS_EXPORTER: 'otlp',
+    OTEL_METRIC_EXPORT_INTERVAL: String(metricIntervalMs),
+    OTEL_METRIC_EXPORT_TIMEOUT: String(metricIntervalMs), // the SDK wants it to be no longer than the interval
+  }
+  const tenth = { OTEL_TRACES_SAMPLER: 'parentbased_traceidratio', OTEL_TRACES_SAMPLER_ARG: '0.1' }
+  return new Map<string, SystemOptions>([
+    ...(values.before === undefined ? [] : [['before', { checkout: resolve(values.before) }] as const]),
+    ['off', {}],
+    ['off again', {}],
+    ['a tenth', { environment: { ...on, ...tenth } }],
+    ['everything', { environment: { ...on, OTEL_TRACES_SAMPLER: 'always_on' } }],
+  ])
+}
+
+async function takeTurn(nats: NatsServer, sink: Sink, folder: string, options: SystemOptions): Promise<Turn> {
+  const system = await System.start('verdict', nats, folder, { ...options, beside: new Map([['sink', sink.pid]]) })
+  try {
+    await system.measure(inFlight, warmUpMs)
+    const before = await sink.received()
+    const measurement = await system.measure(inFlight, measureMs)
+    const after = await sink.received()
+    return turnOf(measurement, (after.spans - before.spans) / measurement.transfers)
+  } finally {
+    await system.stop()
+  }
+}
+
+function report(turns: ReadonlyMap<string, readonly Turn[]>): void {
+  const off = turns.get('off') ?? []
+  const summaries = [...turns].map(([name, own]) => summarise(name, own, off))
+  const spansPerTransfer = Math.max(...summaries.map((summary) => summary.spansPerTransfer))
+  const spanUs = noOpSpanMicroseconds()
+  const noOp = { spanUs, spansPerTransfer, transferUs: spanUs * spansPerTransfer }
+  if (values.json) {
+    for (const summary of [...summaries, noOp]) console.log(JSON.stringify(summary))
+    return
+  }
+  for (const line of tableOf(summaries)) console.log(line)
+  console.log(
+    `\nwith telemetry off, the calls of the API cost ${noOp.transferUs.toFixed(1)} µs of all processes' CPU for one transfer: ` +
+      `${spansPerTransfer.toFixed(1)} spans of ${spanUs.toFixed(3)} µs`,
+  )
+}
