@@ -209,7 +209,9 @@ test('a replica that stops leaves no span open', async () => {
   group.cut.add(id)
   const lost = outcomes(propose(replica, 'a'))
   await group.settled()
-  await group.stop()
+  const stopping = group.stop()
+  await group.pass(3_000) // it waits for its proposal, and for somebody to hand its leadership to
+  await stopping
   await lost
   expect(names().toSorted()).toEqual(['a', 'append', 'flush', 'replicate'])
   expect(recorded.named('append').status.code).toBe(SpanStatusCode.ERROR)
@@ -280,7 +282,7 @@ test('who leads is seen, and how often that changed, also when the leader stops'
   await replica.stop()
   const next = await group.leader(id)
   expect(await seen('verdict.raft.leading')).toEqual({ ...Object(all(0)), [next.id]: 1 })
-  expect(await seen('verdict.raft.leader.changes')).toEqual({ ...Object(all(2)), [id]: 1 })
+  expect(await seen('verdict.raft.leader.changes')).toEqual(all(2))
   group.cut.add(next.id)
   await group.pass(1_000)
   expect(await seen('verdict.raft.leading')).toEqual(all(0))
