@@ -1,4 +1,4 @@
-import { SpanStatusCode } from '@opentelemetry/api'
+import { diag, SpanStatusCode } from '@opentelemetry/api'
 import type { ReadableSpan } from '@opentelemetry/sdk-trace'
 import {
   type Abort,
@@ -53,6 +53,15 @@ export async function acknowledge(stage: Stage, of: ParticipantName, over: Parti
   const { digest } = sealed(id(1), list)
   stage.speak(of, { type: 'ack', id: id(1), digest, instance: instance(of), applied: 'committed', ...over })
   await settled()
+}
+
+/** What the SDK complains of from now on: spans that are ended twice, or used after their end. */
+export function complaints(): readonly string[] {
+  const found: string[] = []
+  const complain = (message: string): void => void found.push(message)
+  const ignore = (): void => {}
+  diag.setLogger({ error: complain, warn: complain, info: ignore, debug: ignore, verbose: ignore })
+  return found
 }
 
 function causeOf({ attributes, status }: ReadableSpan): string {
