@@ -24,7 +24,7 @@ export const asker: { readonly traceId: string; readonly spanId: string } = {
 }
 export const trace: TraceContext = { traceparent: `00-${asker.traceId}-${asker.spanId}-01` }
 export const unsampled: TraceContext = { traceparent: `00-${asker.traceId}-${asker.spanId}-00` }
-export const reason: Reason = { code: reasonCodes.clientAborted, message: 'Given up.', retryable: true }
+const reason: Reason = { code: reasonCodes.clientAborted, message: 'Given up.', retryable: true }
 
 export function commit(number = 1, over: Partial<Commit> = {}): Commit {
   const branches = over.list ?? list
