@@ -48,7 +48,8 @@ export class CommitTracing {
   private votes: Span | undefined
   private readonly prepares = new Map<ParticipantName, Prepare>()
   private decide: Span | undefined
-  private readonly askers = new WeakSet<Span>()
+  /** Those that are linked with what this transaction began under. */
+  private askers: Set<Span> | undefined
 
   constructor(id: TransactionId, within: Context, takeUp?: Span) {
     this.id = id
@@ -59,7 +60,7 @@ export class CommitTracing {
   /** Of a transaction that nobody asks for but a participant that holds a branch of it. */
   static takenUp(participant: ParticipantName, { id, trace: of }: HeldBranch): CommitTracing {
     const attributes = { [spanAttributes.transaction]: id, [labels.participant]: participant }
-    const options = { root: true, links: linksTo([of]), attributes }
+    const options = { links: linksTo([of]), attributes }
     const span = coordinatorTracer().startSpan(spanNames.takeUp, options, ROOT_CONTEXT)
     return new CommitTracing(id, trace.setSpan(ROOT_CONTEXT, span), span)
   }
@@ -84,7 +85,8 @@ export class CommitTracing {
   /** A request for the same transaction, the first time or again, joins work that may have begun under another span. */
   joined({ span, context: own }: Call): void {
     const under = trace.getSpanContext(this.context)
-    if (own === this.context || under === undefined || !span.isRecording() || this.askers.has(span)) return
+    if (own === this.context || under === undefined || !span.isRecording() || this.askers?.has(span)) return
+    this.askers ??= new Set()
     this.askers.add(span)
     span.addLink({ context: under })
   }
@@ -111,7 +113,6 @@ export class CommitTracing {
       if (failure !== undefined && isSilent) fail(span, failure.code, failure.message)
       span.end()
     }
-    this.prepares.clear()
     if (this.votes === undefined) return
     if (failure !== undefined) {
       describeReason(this.votes, failure)

@@ -46,7 +46,7 @@ export class DeliveryTracing {
     const span =
       this.within !== undefined && attempt === 1
         ? this.tracer.startSpan(method, options, this.within)
-        : this.tracer.startSpan(method, { ...options, root: true, links: linksTo([transaction]) }, ROOT_CONTEXT)
+        : this.tracer.startSpan(method, { ...options, links: linksTo([transaction]) }, ROOT_CONTEXT)
     this.tellings.set(participant, { span, attempt })
     return traceOf(span, transaction)
   }

@@ -5,7 +5,7 @@ import { Recorded } from '../../../test/telemetry/recorded.ts'
 import { CoordinatorMetering } from '../src/metering.ts'
 import { calledList, id, instance, p, participant, prepared, q, readOnly, refused, sealed } from './samples.ts'
 import { replicaId, Stage, settled } from './stage.ts'
-import { commit, held, vote, voteAll } from './traced.ts'
+import { abort, commit, held, vote, voteAll } from './traced.ts'
 
 const here = { 'verdict.replica': replicaId }
 
@@ -44,7 +44,9 @@ test('votes are counted by participant and kind, and what they refuse for by the
 test('decisions are counted by outcome and cause, and what its owner waited for them is measured', async () => {
   const stage = Stage.leading()
   stage.ask(commit(1))
-  await stage.clock.pass(20)
+  await stage.clock.pass(10)
+  stage.ask(commit(1))
+  await stage.clock.pass(10)
   await voteAll(stage)
   stage.ask(commit(2))
   vote(stage, q, refused(q), 2)
@@ -53,9 +55,12 @@ test('decisions are counted by outcome and cause, and what its owner waited for 
   for (const of of [p, q]) vote(stage, of, readOnly(of), 3)
   stage.speak(p, { type: 'inquiry', instance: instance(p), branches: [held(4)] })
   await voteAll(stage, 4)
+  stage.ask(abort(5))
+  await settled()
   expect(await counted('verdict.coordinator.decisions')).toEqual([
     [{ 'verdict.outcome': 'committed' }, 2],
     [{ 'verdict.outcome': 'aborted', 'error.type': '_OTHER' }, 1],
+    [{ 'verdict.outcome': 'aborted', 'error.type': 'client-aborted' }, 1],
   ])
   const durations = await counted('verdict.coordinator.commit.duration')
   expect(durations).toMatchObject([

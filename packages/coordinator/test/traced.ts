@@ -1,4 +1,4 @@
-import { SpanStatusCode } from '@opentelemetry/api'
+import { diag, SpanStatusCode } from '@opentelemetry/api'
 import type { ReadableSpan } from '@opentelemetry/sdk-trace'
 import {
   type Abort,
@@ -24,7 +24,7 @@ export const asker: { readonly traceId: string; readonly spanId: string } = {
 }
 export const trace: TraceContext = { traceparent: `00-${asker.traceId}-${asker.spanId}-01` }
 export const unsampled: TraceContext = { traceparent: `00-${asker.traceId}-${asker.spanId}-00` }
-export const reason: Reason = { code: reasonCodes.clientAborted, message: 'Given up.', retryable: true }
+const reason: Reason = { code: reasonCodes.clientAborted, message: 'Given up.', retryable: true }
 
 export function commit(number = 1, over: Partial<Commit> = {}): Commit {
   const branches = over.list ?? list
@@ -53,6 +53,15 @@ export async function acknowledge(stage: Stage, of: ParticipantName, over: Parti
   const { digest } = sealed(id(1), list)
   stage.speak(of, { type: 'ack', id: id(1), digest, instance: instance(of), applied: 'committed', ...over })
   await settled()
+}
+
+/** What the SDK complains of from now on: spans that are ended twice, or used after their end. */
+export function complaints(): readonly string[] {
+  const found: string[] = []
+  const complain = (message: string): void => void found.push(message)
+  const ignore = (): void => {}
+  diag.setLogger({ error: complain, warn: complain, info: ignore, debug: ignore, verbose: ignore })
+  return found
 }
 
 function causeOf({ attributes, status }: ReadableSpan): string {

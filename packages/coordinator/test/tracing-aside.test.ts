@@ -1,17 +1,35 @@
-import { SpanKind, SpanStatusCode } from '@opentelemetry/api'
+import { diag, SpanKind, SpanStatusCode } from '@opentelemetry/api'
 import type { TraceContext } from '@verdict/protocol'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { Recorded } from '../../../test/telemetry/recorded.ts'
 import { defaultSettings } from '../src/settings.ts'
 import { decision, foreignId, id, instance, p, q, sealed } from './samples.ts'
 import { Stage, settled } from './stage.ts'
-import { acknowledge, asker, commit, contextOf, held, list, picture, trace, unsampled, voteAll } from './traced.ts'
+import {
+  acknowledge,
+  asker,
+  commit,
+  complaints,
+  contextOf,
+  held,
+  list,
+  picture,
+  trace,
+  unsampled,
+  voteAll,
+} from './traced.ts'
 
 let recorded: Recorded
+let complained: readonly string[]
 beforeEach(() => {
   recorded = new Recorded()
+  complained = complaints()
 })
-afterEach(() => recorded[Symbol.dispose]())
+afterEach(() => {
+  recorded[Symbol.dispose]()
+  diag.disable()
+  expect(complained).toEqual([])
+})
 
 describe('what no caller waits for', () => {
   test('an outcome that is told again is a trace of its own, linked with the transaction', async () => {
@@ -33,6 +51,14 @@ describe('what no caller waits for', () => {
     expect(second?.attributes['verdict.attempt']).toBe(2)
     expect(again?.message.trace).toEqual(second && contextOf(second))
     expect(recorded.open).toBe(0)
+  })
+
+  test('an acknowledgement of something else ends nothing', async () => {
+    const stage = Stage.leading()
+    stage.ask(commit())
+    await voteAll(stage)
+    await acknowledge(stage, p, { applied: 'aborted' })
+    expect(recorded.spans.map(({ name }) => name)).not.toContain('payments/outcome')
   })
 
   test('an outcome that nobody heard says so, and is told again at once', async () => {
@@ -95,6 +121,15 @@ describe('what no caller waits for', () => {
       'verdict.outcome': 'committed',
     })
     expect(asked?.message.trace).toEqual(contextOf(recorded.named('payments/prepare')))
+    expect(recorded.open).toBe(0)
+  })
+
+  test('what was taken up and is not decided is left with no span open', async () => {
+    const stage = Stage.leading()
+    stage.replica.refusal = new Error('too many proposals wait')
+    stage.speak(p, { type: 'inquiry', instance: instance(p), branches: [held()] })
+    await voteAll(stage)
+    expect(picture(recorded)[0]).toBe('/take up ERROR too many proposals wait ~ asker')
     expect(recorded.open).toBe(0)
   })
 

@@ -1,17 +1,35 @@
-import { trace as activeSpan, context, SpanKind } from '@opentelemetry/api'
+import { trace as activeSpan, context, diag, SpanKind } from '@opentelemetry/api'
 import { sealList } from '@verdict/protocol'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { idOf, Recorded } from '../../../test/telemetry/recorded.ts'
 import { defaultSettings } from '../src/settings.ts'
-import { calledList, decision, id, oneShot, operations, p, prepared, q, readOnly, refused } from './samples.ts'
+import {
+  calledList,
+  decision,
+  id,
+  instance,
+  oneShot,
+  operations,
+  p,
+  prepared,
+  q,
+  readOnly,
+  refused,
+} from './samples.ts'
 import { Stage, settled } from './stage.ts'
-import { abort, acknowledge, commit, contextOf, picture, trace, vote, voteAll } from './traced.ts'
+import { abort, acknowledge, commit, complaints, contextOf, picture, trace, vote, voteAll } from './traced.ts'
 
 let recorded: Recorded
+let complained: readonly string[]
 beforeEach(() => {
   recorded = new Recorded()
+  complained = complaints()
 })
-afterEach(() => recorded[Symbol.dispose]())
+afterEach(() => {
+  recorded[Symbol.dispose]()
+  diag.disable()
+  expect(complained).toEqual([])
+})
 
 describe('a commit', () => {
   test('is one tree from the request to the last acknowledgement, below the span of whoever asked', async () => {
@@ -165,6 +183,29 @@ describe('a commit', () => {
     ).toEqual(new Set([contextOf(recorded.named('quotes/prepare')).traceparent]))
   })
 
+  test('whose participant is busy waits on for its vote', async () => {
+    const stage = Stage.leading()
+    stage.ask(commit())
+    vote(stage, p, { kind: 'busy', instance: instance(p), found: 'underway' })
+    expect(recorded.spans).toEqual([])
+    await voteAll(stage)
+    expect(recorded.named('payments/prepare').attributes['verdict.vote']).toBe('prepared')
+  })
+
+  test('whose unprepared branch died with its instance is red there, and where it ended', async () => {
+    const stage = Stage.leading()
+    stage.ask(commit())
+    stage.take('prepare')[0]?.options?.onNoResponders?.()
+    vote(stage, p, { kind: 'busy', instance: instance(p, 1), found: 'nothing' })
+    await settled()
+    expect(picture(recorded).slice(0, 4)).toEqual([
+      'coordinator/commit',
+      '  votes ERROR instance-gone',
+      '    payments/prepare ERROR instance-gone (resent)',
+      '    quotes/prepare',
+    ])
+  })
+
   test('that its owner gave up has an abort beside it, linked with it, and no failure', async () => {
     const stage = Stage.leading()
     stage.ask(commit())
@@ -235,6 +276,8 @@ describe('a commit', () => {
     stage.ask(commit())
     for (const of of [p, q]) stage.ask(commit(1, { list: calledList(of) }))
     expect(picture(recorded)).toEqual([expect.stringMatching(/^coordinator\/commit ERROR too many wait/)])
+    stage.ask(commit())
+    expect(recorded.spans).toHaveLength(2)
     stage.leader.stop()
     expect(recorded.open).toBe(0)
   })
@@ -291,5 +334,15 @@ describe('a leader that is lost', () => {
     await settled()
     expect(picture(recorded)).toEqual(['coordinator/look ERROR Leadership is lost.'])
     expect(recorded.open).toBe(0)
+  })
+
+  test('before it tells what a confirmed look found ends that too', async () => {
+    const stage = Stage.leading()
+    stage.replica.unconfirmed = true
+    stage.ask({ type: 'look', ids: [id(1)], trace })
+    stage.leader.stop()
+    stage.replica.confirm()
+    await settled()
+    expect(picture(recorded)).toEqual([`coordinator/look ${lost}`])
   })
 })

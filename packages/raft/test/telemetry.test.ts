@@ -1,28 +1,47 @@
-import { context, createNoopMeter, metrics, type Span, SpanStatusCode, trace } from '@opentelemetry/api'
-import { AlwaysOffSampler, type Sampler } from '@opentelemetry/sdk-trace'
-import { afterEach, expect, test, vi } from 'vitest'
+import {
+  context,
+  createNoopMeter,
+  diag,
+  metrics,
+  type Span,
+  SpanStatusCode,
+  TraceFlags,
+  trace,
+} from '@opentelemetry/api'
+import type { ReadableSpan } from '@opentelemetry/sdk-trace'
+import { afterEach, beforeEach, expect, test, vi } from 'vitest'
+import { idOf, Recorded } from '../../../test/telemetry/recorded.ts'
 import { OverloadedError, type Replica } from '../src/index.ts'
 import { Group, type Held, outcomes } from './group.ts'
-import { idOf, linked, Recorded } from './recorded.ts'
 import { command } from './scene.ts'
 
 let recorded: Recorded
-function record(sampler?: Sampler): void {
-  recorded = new Recorded(sampler)
-}
-
-afterEach(() => {
-  Recorded.end()
-  expect(recorded.complaints).toEqual([])
+/** What the SDK complains of: spans that are ended twice, or used after their end. */
+let complaints: string[]
+beforeEach(() => {
+  recorded = new Recorded()
+  complaints = []
+  const complain = (message: string): void => void complaints.push(message)
+  const ignore = (): void => {}
+  diag.setLogger({ error: complain, warn: complain, info: ignore, debug: ignore, verbose: ignore })
 })
+afterEach(() => {
+  recorded[Symbol.dispose]()
+  diag.disable()
+  expect(complaints).toEqual([])
+})
+
+function linked(span: ReadableSpan): readonly string[] {
+  return span.links.map((link) => link.context.spanId)
+}
 
 /** Proposes within a span of its own, which ends when the proposal does. */
 function propose(replica: Replica<string>, text: string): Promise<string> {
   return within(startSpan(text), replica, text)
 }
 
-function startSpan(name: string): Span {
-  return trace.getTracer('test').startSpan(name)
+function startSpan(name: string): Span & ReadableSpan {
+  return trace.getTracer('test').startSpan(name) as Span & ReadableSpan
 }
 
 function within(span: Span, replica: Replica<string>, text: string): Promise<string> {
@@ -30,11 +49,17 @@ function within(span: Span, replica: Replica<string>, text: string): Promise<str
   return result.finally(() => span.end())
 }
 
+/** A span that another process does not sample. */
+const unsampled = trace.wrapSpanContext({
+  traceId: 'a'.repeat(32),
+  spanId: 'b'.repeat(16),
+  traceFlags: TraceFlags.NONE,
+})
+
 const names = (): readonly string[] => recorded.spans.map(({ name }) => name)
 const unset = { code: SpanStatusCode.UNSET }
 
 test('a batch is one span with its flush and replication, linked both ways with each span that waits for it', async () => {
-  record()
   const group = await Group.start(3)
   const { id, replica } = await group.leader()
   await outcomes(propose(replica, 'a'), replica.propose(command('untold')), propose(replica, 'b'))
@@ -61,7 +86,6 @@ test('a batch is one span with its flush and replication, linked both ways with 
 })
 
 test('a span that waits for two entries of a batch is linked once', async () => {
-  record()
   const { replica } = await (await Group.start(1)).leader()
   const span = startSpan('a')
   const both = context.with(trace.setSpan(context.active(), span), () =>
@@ -73,7 +97,6 @@ test('a span that waits for two entries of a batch is linked once', async () => 
 })
 
 test('what is proposed while a write is under way is in the next batch, and in no other', async () => {
-  record()
   const group = await Group.start(1)
   const { replica, disk } = await group.leader()
   disk.held = []
@@ -99,7 +122,6 @@ async function slowLeader(): Promise<Awaited<ReturnType<Group['leader']>> & { gr
 }
 
 test('the disks of the others may be faster: then nobody waits for the own flush, and the batch ends with it', async () => {
-  record()
   const { group, replica, disk, held } = await slowLeader()
   const long = startSpan('long')
   expect(await propose(replica, 'a')).toBe('a')
@@ -121,7 +143,6 @@ test('the disks of the others may be faster: then nobody waits for the own flush
 })
 
 test('a batch that a majority has, but not this disk, ends as an error when leadership is lost', async () => {
-  record()
   const { id, group, replica } = await slowLeader()
   expect(await propose(replica, 'a')).toBe('a')
   group.cut.add(id)
@@ -131,7 +152,6 @@ test('a batch that a majority has, but not this disk, ends as an error when lead
 })
 
 test('a batch is committed no earlier than its last entry', async () => {
-  record()
   const group = await Group.start(3)
   const { id, replica } = await group.leader()
   const [follower = '', absent = ''] = group.members.filter((member) => member !== id)
@@ -158,22 +178,20 @@ test('a batch is committed no earlier than its last entry', async () => {
 })
 
 test('a span that ended before the write began waits for nothing', async () => {
-  record()
   const group = await Group.start(1)
   const { replica } = await group.leader()
   const span = startSpan('impatient')
   const proposed = within(span, replica, 'a').catch(() => undefined)
   span.end()
   await proposed
-  recorded.complaints.splice(0)
+  complaints.splice(0)
   expect(names()).toEqual(['impatient'])
 })
 
 test.each([
-  ['nobody traces', () => record(), () => undefined],
-  ['nothing is sampled', () => record(new AlwaysOffSampler()), () => startSpan('a')],
-])('when %s, no span is made', async (_, start, active) => {
-  start()
+  ['nobody traces', () => undefined],
+  ['nothing is sampled', () => unsampled],
+])('when %s, no span is made', async (_, active) => {
   const group = await Group.start(3)
   const { replica } = await group.leader()
   const span = active()
@@ -183,7 +201,6 @@ test.each([
 })
 
 test('what is under way when leadership is lost ends as an error that says so, and the next leader has spans of its own', async () => {
-  record()
   const group = await Group.start(3)
   const { id, replica } = await group.leader()
   group.cut.add(id)
@@ -203,7 +220,6 @@ test('what is under way when leadership is lost ends as an error that says so, a
 })
 
 test('a replica that stops leaves no span open', async () => {
-  record()
   const group = await Group.start(3)
   const { id, replica } = await group.leader()
   group.cut.add(id)
@@ -218,7 +234,6 @@ test('a replica that stops leaves no span open', async () => {
 })
 
 test('what is under way when the disk fails ends as an error, with the flush', async () => {
-  record()
   const group = await Group.start(1)
   const { replica, disk } = await group.leader()
   const held: Held[] = []
@@ -234,7 +249,6 @@ test('what is under way when the disk fails ends as an error, with the flush', a
 })
 
 test('each replica measures its flushes, and the leader how long a majority takes', async () => {
-  record()
   const group = await Group.start(3)
   const { id, replica, disk } = await group.leader()
   const [other] = group.members.filter((member) => member !== id)
@@ -255,7 +269,6 @@ test('each replica measures its flushes, and the leader how long a majority take
 })
 
 test('a batch that lost its leader is no replication', async () => {
-  record()
   const group = await Group.start(3)
   const { id, replica } = await group.leader()
   group.cut.add(id)
@@ -269,7 +282,6 @@ test('a batch that lost its leader is no replication', async () => {
 })
 
 test('who leads is seen, and how often that changed, also when the leader stops', async () => {
-  record()
   const group = await Group.start(3)
   const { id, replica } = await group.leader()
   const seen = async (name: string): Promise<unknown> =>
@@ -289,7 +301,6 @@ test('who leads is seen, and how often that changed, also when the leader stops'
 })
 
 test('proposals that wait are counted, and those that are refused by the name of the bound', async () => {
-  record()
   const group = await Group.start(1, { maxUncommittedEntries: 2, maxReadsWaiting: 1 })
   const { id, replica, disk } = await group.leader()
   const held: Held[] = []
@@ -311,7 +322,6 @@ test('proposals that wait are counted, and those that are refused by the name of
 })
 
 test('bytes that wait are a bound of their own', async () => {
-  record()
   const { replica } = await (await Group.start(1, { maxUncommittedBytes: 10 })).leader()
   await outcomes(replica.propose(command('a')), replica.propose(command('b')))
   const refusals = await recorded.points('verdict.limit.refusals')
@@ -319,7 +329,6 @@ test('bytes that wait are a bound of their own', async () => {
 })
 
 test('a turn of the log belongs to no trace, whoever began it', async () => {
-  record()
   const group = await Group.start(1)
   const { replica } = await group.leader()
   const seen: unknown[] = []
@@ -332,7 +341,6 @@ test('a turn of the log belongs to no trace, whoever began it', async () => {
 })
 
 test('a replica that stopped is not asked any more', async () => {
-  record()
   const counter = { addCallback: vi.fn(), removeCallback: vi.fn() }
   const meter = Object.assign(Object.create(createNoopMeter()), { createObservableUpDownCounter: () => counter })
   metrics.disable()
