@@ -31,15 +31,17 @@ export class Administration {
     this.ports = ports
   }
 
-  /** Adds a learner, waits until it has caught up, and makes it a voter. A learner is taken on from where it is. */
+  /**
+   * Adds a learner, waits until it has caught up, and makes it a voter. A learner is taken on from where it is; one that is removed
+   * meanwhile stays out, since its id must not come back.
+   */
   async add(replica: ReplicaId): Promise<Membership> {
     const { clock, state } = this.ports
     const deadlineMs = clock.nowMs() + maxCatchUpMs
+    if (!isMember(membershipOf(state), replica)) await this.change({ kind: 'addLearner', replica })
     for (;;) {
-      const kind = isMember(membershipOf(state), replica) ? 'promote' : 'addLearner'
       try {
-        const membership = await this.change({ kind, replica })
-        if (kind === 'promote') return membership
+        return await this.change({ kind: 'promote', replica })
       } catch (error) {
         const isBehind = error instanceof MembershipError && error.why === 'notCaughtUp'
         if (!isBehind || clock.nowMs() >= deadlineMs) throw error

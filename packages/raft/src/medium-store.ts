@@ -106,6 +106,10 @@ export class MediumStore implements LogStore {
   async write(batch: StoreBatch): Promise<void> {
     const { entries, changes, compactTo, chunk, hardState, appliedIndex, membership, peerStarts } = batch
     const { base, lastIndex } = this
+    invariant(
+      appliedIndex >= this.state.appliedIndex,
+      `${appliedIndex} is applied, ${this.state.appliedIndex} was before`,
+    )
     const last = entries.at(-1)?.index ?? lastIndex
     const state = { hardState, appliedIndex, membership }
     const nextBase = compactTo === undefined ? base : this.baseAt(compactTo)

@@ -50,6 +50,16 @@ test('a new replica that is not there yet stays a learner until it is, and holds
   expect(replica.membership().voters).toContain('n4')
 })
 
+test('a learner that is removed while it is being added stays out', async () => {
+  const scene = new Scene(3)
+  const { replica } = await scene.leader()
+  const adding = replica.addReplica(id('n4'))
+  await scene.until(() => scene.events.some(({ kind }) => kind === 'membershipChanged'))
+  const [added] = await scene.outcomes([adding, replica.removeReplica(id('n4'))])
+  expect(added).toMatchObject({ why: 'notLearner', retryable: false })
+  expect(replica.membership()).toEqual({ voters: ['n1', 'n2', 'n3'], learners: [] })
+})
+
 test('what a restart finds on disk names the members of now, not those of the beginning', async () => {
   const scene = new Scene(3)
   const { id: first, replica } = await scene.leader()

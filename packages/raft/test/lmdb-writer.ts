@@ -8,8 +8,8 @@ const path = process.argv[2]
 if (path === undefined) throw new Error('Expected the folder of a store.')
 const store = await openLmdbStore({ ...identity, path })
 for (let term = store.state.hardState.term + 1; ; term++) {
-  // Now and then a new leader cuts the last entries off.
-  const first = Math.max(1, store.lastIndex + 1 - (term % 5 === 0 ? 2 : 0))
+  // Now and then a new leader cuts the last entry off.
+  const first = Math.max(1, store.lastIndex + 1 - (term % 5 === 0 ? 1 : 0))
   const entries = Array.from({ length: 1 + (term % 7) }, (_, place) => entryAt(first + place, term))
   const hardState = { term: term as Term, votedFor: identity.replica }
   const changes = new Map([['last', Buffer.from(`${term}`)]])

@@ -67,6 +67,9 @@ export function describeSnapshots(run: (body: (place: StorePlace) => Promise<voi
       expect(store.lastIndex).toBe(10)
       const again = await reopened(place, store)
       expect([again.lastIndex, again.termAt(10 as LogIndex)]).toEqual([10, 2])
+      const reader = again.openSnapshot()
+      expect(reader.header).toMatchObject({ index: 10, term: 2 })
+      reader.release()
       await again.write(batchOf({ appliedIndex: 10 as LogIndex, entries: [entryAt(11, 3)] }))
       expect(again.read(11 as LogIndex, 5, 100)).toHaveLength(1)
       await again.close()
@@ -173,6 +176,26 @@ export function describeSnapshots(run: (body: (place: StorePlace) => Promise<voi
       await store.install(hardState, headerAt(70))
       expect(spaceOf(store)).toEqual([])
       await store.close()
+    }))
+
+  test('a snapshot that is begun anew after a restart has nothing of the one before', () =>
+    run(async (place) => {
+      let store = await written(place)
+      await store.write(batchOf({ appliedIndex: 10 as LogIndex, chunk: chunkAt(headerAt(50), '', ['b', 'x']) }))
+      store = await reopened(place, store)
+      await store.write(batchOf({ appliedIndex: 10 as LogIndex, chunk: chunkAt(headerAt(60), '', ['c']) }))
+      await store.install(hardState, headerAt(60))
+      expect(spaceOf(store)).toEqual(['c=60 c'])
+      await store.close()
+    }))
+
+  test('what is applied never goes back, and a log whose terms do is damaged', () =>
+    run(async (place) => {
+      const store = await written(place)
+      await expect(store.write(batchOf({ appliedIndex: 9 as LogIndex }))).rejects.toThrow(InvariantError)
+      await store.write(batchOf({ appliedIndex: 10 as LogIndex, entries: [entryAt(11, 3), entryAt(12, 1)] }))
+      await store.close()
+      await expect(place.open(identity)).rejects.toMatchObject({ code: 'damaged' })
     }))
 
   test('what is staged is dropped once the log has come further', () =>

@@ -107,7 +107,7 @@ test('between the last chunk and the installation nothing is taken into the log 
     term,
     prevIndex: 2 as LogIndex,
     prevTerm: 1 as Term,
-    entries: [entryAt(3, 4)],
+    entries: [3, 4, 5, 6, 7].map((index) => entryAt(index, 4)),
     commitIndex: 2 as LogIndex,
   }
   take(state, { ...append, entries: [], commitIndex: 0 as LogIndex })
@@ -119,6 +119,20 @@ test('between the last chunk and the installation nothing is taken into the log 
     landed(state)
   }
   expect([lastIndexOf(state.log), state.appliedIndex]).toEqual([5, 5])
+  // What the leader is told afterwards is what the snapshot brought.
+  const heartbeat = { commitIndex: 7 as LogIndex, round: 1, sentIndex: 7 as LogIndex, matchIndex: 0 as LogIndex }
+  const [answer] = sentBy(take(state, { kind: 'heartbeat', term, ...heartbeat }))
+  expect(answer).toMatchObject({ receivedIndex: 5, matchIndex: 5 })
+})
+
+test('a chunk that lands when another term has begun meanwhile is staged all the same', () => {
+  const state = follower([])
+  take(state, chunk(5, 2, { done: false }))
+  const heartbeat = { commitIndex: 0 as LogIndex, round: 1, sentIndex: 0 as LogIndex, matchIndex: 0 as LogIndex }
+  take(state, { kind: 'heartbeat', term: 6 as Term, ...heartbeat })
+  landed(state)
+  expect(state.staged?.position).toBe('a')
+  expect(sentBy(landed(state))).toMatchObject([{ kind: 'heartbeatReply' }, { kind: 'snapshotReply', position: 'a' }])
 })
 
 test('chunks keep an election away, as heartbeats do', () => {
