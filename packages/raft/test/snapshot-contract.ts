@@ -215,6 +215,8 @@ export function describeSnapshots(run: (body: (place: StorePlace) => Promise<voi
       await expect(store.install(hardState, headerAt(50))).rejects.toThrow(InvariantError)
       await store.write(batchOf({ appliedIndex: 10 as LogIndex, chunk: chunkAt(headerAt(50), '', ['b']) }))
       await expect(store.install(hardState, headerAt(50, 2))).rejects.toThrow(InvariantError)
+      await store.write(batchOf({ appliedIndex: 10 as LogIndex, chunk: chunkAt(headerAt(10), '', ['b']) }))
+      await expect(store.install(hardState, headerAt(10))).rejects.toThrow(InvariantError)
       await store.close()
     }))
 

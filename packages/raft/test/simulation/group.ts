@@ -1,262 +1,181 @@
-import { type SimulatedProcess, type SimulatedWorld, Simulation } from '@verdict/runtime/simulated'
-import { NotLeaderError, OverloadedError } from '../../src/errors.ts'
+import { type SimulatedProcess, type SimulatedWorld, Simulation, type TraceOptions } from '@verdict/runtime/simulated'
+import { isMember, type PlacedMembership } from '../../src/membership.ts'
 import type { LogIndex, ReplicaId } from '../../src/message.ts'
+import type { RaftEvent } from '../../src/notice.ts'
 import { RunningReplica } from '../../src/running-replica.ts'
-import type { RaftSettings } from '../../src/settings.ts'
 import { initSimulatedStore, openSimulatedStore } from '../../src/simulated-store.ts'
-import type { StateMachine } from '../../src/state-machine.ts'
+import { membershipOf } from '../../src/state.ts'
+import { describePayload } from './describe-payload.ts'
 import { Invariants } from './invariants.ts'
+import { registerMachine } from './register-machine.ts'
+import type { Circumstances } from './weather.ts'
 
-/** How long a run goes wrong, and how long it may take afterwards until a proposal passes. */
-const faultsMs = 6_000
-const recoveryMs = 10_000
+/** How long a replica that was removed stays and disturbs, at most. */
+const maxAfterlifeMs = 1_000
 
-/** Small bounds, so that all of them are reached. */
-const settings: Partial<RaftSettings> = {
-  maxEntriesPerAppend: 4,
-  maxUncommittedEntries: 24,
-  entriesInMemory: 8,
-  applyFlushMs: 100,
+/** One replica: a process that is started again whenever it died, and what runs in it now. */
+export interface Member {
+  readonly id: ReplicaId
+  readonly process: SimulatedProcess
+  /** What ran in it last. */
+  replica: RunningReplica<string> | undefined
+  /** The life in which that runs. */
+  incarnation: number
+  /** It was removed from the group and is shut down for good. */
+  retired: boolean
 }
 
-export const faults = ['crash', 'powerCut', 'pause', 'partition', 'cutOneWay', 'clockRate', 'slowDisk'] as const
-
-/** What became of the proposals, and which faults struck: a run in which nothing happens proves nothing. */
-export interface History {
-  readonly acknowledged: Map<string, LogIndex>
-  readonly refused: Set<string>
-  readonly faults: Map<string, number>
-  reads: number
-}
-
-/** A group of replicas that proposes, asks and suffers. */
+/** The replicas of one history, those that came and those that left too. */
 export class Group {
   readonly simulation: Simulation
-  readonly invariants: Invariants
-  readonly history: History = { acknowledged: new Map(), refused: new Set(), faults: new Map(), reads: 0 }
-  readonly #members: readonly ReplicaId[]
-  readonly #processes = new Map<ReplicaId, SimulatedProcess>()
-  readonly #replicas = new Map<ReplicaId, RunningReplica<string>>()
+  readonly invariants = new Invariants()
+  readonly circumstances: Circumstances
+  readonly members: Member[] = []
+  /** How often each event was told by a replica. */
+  readonly events = new Map<RaftEvent['kind'], number>()
+  readonly #elected: ((member: Member) => void)[] = []
+  /** The last one that somebody has applied. */
+  #membership: PlacedMembership
   #failure: Error | undefined
-  #proposed = 0
 
-  constructor(seed: number, size: number) {
-    this.simulation = new Simulation({ seed })
-    this.#members = Array.from({ length: size }, (_, place) => `n${place + 1}` as ReplicaId)
-    for (const id of this.#members) {
-      const process = this.simulation.process(id, (world) => this.#live(id, world))
-      initSimulatedStore({ disk: process.disk, group: 'g', replica: id, members: this.#members })
-      this.#processes.set(id, process)
-    }
-    this.invariants = new Invariants(new Map([...this.#processes].map(([id, { disk }]) => [id, disk])))
+  constructor(simulation: Simulation, circumstances: Circumstances) {
+    this.simulation = simulation
+    this.circumstances = circumstances
+    const founders = Array.from({ length: circumstances.size }, (_, place) => `n${place + 1}` as ReplicaId)
+    this.#membership = { index: 0 as LogIndex, voters: founders, learners: [] }
+    for (const id of founders) this.#add(id, founders)
     this.simulation.network.observe((message) => this.invariants.depart(message))
     this.simulation.afterEachStep(() => this.#check())
   }
 
-  /** One whole history: faults for a while, then peace, and everything that was acknowledged is everywhere. */
-  async run(): Promise<void> {
-    for (const process of this.#processes.values()) process.start()
-    const { random, network } = this.simulation
-    network.set({
-      lossProbability: random.pick([0, 0, 0.02, 0.1]),
-      duplicateProbability: random.pick([0, 0.02, 0.1]),
-      reorderProbability: random.pick([0, 0.02, 0.2]),
-      maxDelayMs: random.pick([1, 5, 40]),
-    })
-    this.#every(2, 20, () => this.#propose())
-    this.#every(10, 60, () => this.#ask())
-    this.#every(20, 500, () => this.#harm())
-    await this.simulation.run({ untilMs: faultsMs })
-    await this.#recover()
+  /** The replicas that live, paused or not. */
+  get running(): readonly Member[] {
+    return this.members.filter(({ process, incarnation }) => process.running && process.incarnation === incarnation)
   }
 
-  #live(id: ReplicaId, world: SimulatedWorld): void {
-    const store = openSimulatedStore({ disk: world.disk, group: 'g', replica: id, members: this.#members })
-    const machine: StateMachine<string> = {
-      apply: (space, index, command) => {
-        this.invariants.apply(id, index, command)
-        const text = Buffer.from(command).toString()
-        const before = space.get('digest')
-        const applied = Number(Buffer.from(before ?? '0').toString()) + 1
-        space.put('digest', Buffer.from(String(applied)))
-        space.put(`command/${text}`, command)
-        if (applied % 3 === 0) space.delete(`command/${text}`)
-        return `${index}`
-      },
+  /** Whoever leads in the latest term that has a leader, as far as it knows itself. */
+  get leader(): Member | undefined {
+    let latest: Member | undefined
+    for (const member of this.running) {
+      const term = leadsIn(member)
+      if (term !== undefined && term > (leadsIn(latest) ?? -1)) latest = member
     }
+    return latest
+  }
+
+  /** Whether somebody leads, and all members of the group have applied the same. */
+  get isLevel(): boolean {
+    const leading = this.leader?.replica
+    if (leading === undefined) return false
+    const { voters, learners } = leading.membership()
+    const { appliedIndex } = leading.status()
+    const isThere = (id: ReplicaId): boolean =>
+      this.running.some((member) => member.id === id && member.replica?.status().appliedIndex === appliedIndex)
+    return [...voters, ...learners].every(isThere) && membershipOf(leading.state).index <= appliedIndex
+  }
+
+  /** Calls `strike` in the moment when a replica is elected, before it has said so to anybody. */
+  onElected(strike: (member: Member) => void): void {
+    this.#elected.push(strike)
+  }
+
+  /** Starts a replica that joins the group later, with an empty store. */
+  join(): Member {
+    const member = this.#add(`n${this.members.length + 1}` as ReplicaId, [])
+    member.process.start()
+    return member
+  }
+
+  /** Starts whatever does not run and should. */
+  revive(): void {
+    for (const { process, retired } of this.members) {
+      if (retired) continue
+      if (!process.running) process.start()
+      else if (process.paused) process.resume()
+    }
+  }
+
+  /** @throws Error when the members of the group hold different spaces. */
+  checkSpaces(): void {
+    const members = this.leader?.replica?.membership()
+    const spaces = this.running
+      .filter(({ id }) => members !== undefined && isMember(members, id))
+      .map(({ replica }) =>
+        JSON.stringify(replica?.space.list('', 10_000).map(([key, value]) => [key, Buffer.from(value).toString()])),
+      )
+    if (new Set(spaces).size !== 1) throw new Error('The replicas hold different spaces')
+  }
+
+  /** Ends the history after the present event. */
+  fail(error: unknown): void {
+    this.#failure ??= error instanceof Error ? error : new Error(String(error))
+  }
+
+  #add(id: ReplicaId, founders: readonly ReplicaId[]): Member {
+    const process = this.simulation.process(id, (world) => this.#live(member, founders, world))
+    const member: Member = { id, process, replica: undefined, incarnation: 0, retired: false }
+    initSimulatedStore({ disk: process.disk, group: 'g', replica: id, members: founders })
+    this.members.push(member)
+    this.invariants.add(id, process.disk)
+    return member
+  }
+
+  #live(member: Member, members: readonly ReplicaId[], world: SimulatedWorld): void {
+    const { id } = member
+    const store = openSimulatedStore({ disk: world.disk, group: 'g', replica: id, members })
     const replica = new RunningReplica<string>({
       id,
       store,
-      machine,
+      machine: registerMachine((applied) => this.invariants.apply(id, applied)),
       world,
-      settings,
+      settings: this.circumstances.settings,
       subject: (from, to) => `raft.${from}.${to}`,
-      onEvent: (event) => {
-        if (event.kind === 'failed') this.#failure = event.error
-      },
+      onEvent: (event) => this.#hear(member, event),
     })
-    this.#replicas.set(id, replica)
+    member.replica = replica
+    member.incarnation = world.incarnation
+  }
+
+  #hear(member: Member, event: RaftEvent): void {
+    const { kind, ...rest } = event
+    this.events.set(kind, (this.events.get(kind) ?? 0) + 1)
+    if (event.kind === 'failed') {
+      this.fail(event.error)
+      return
+    }
+    if (kind !== 'appended') this.simulation.note(member.id, `${kind} ${JSON.stringify(rest)}`)
+    if (event.kind === 'leaderChanged' && event.leader === member.id) {
+      for (const strike of this.#elected) strike(member)
+    }
+    if (event.kind === 'membershipChanged' && event.index > this.#membership.index) this.#settle(event)
+  }
+
+  /** The id of whoever was removed never comes back: its process goes for good, some time. */
+  #settle(membership: PlacedMembership): void {
+    const before = this.#membership
+    this.#membership = membership
+    for (const member of this.members) {
+      if (!isMember(before, member.id) || isMember(membership, member.id)) continue
+      this.simulation.plan(this.simulation.random.between(0, maxAfterlifeMs), () => {
+        member.process.crash()
+        member.retired = true
+      })
+    }
   }
 
   #check(): void {
     if (this.#failure !== undefined) throw this.#failure
-    for (const [id, replica] of this.#running()) this.invariants.look(id, replica.state)
+    for (const { id, replica } of this.running) if (replica !== undefined) this.invariants.look(id, replica.state)
   }
+}
 
-  #running(): readonly (readonly [ReplicaId, RunningReplica<string>])[] {
-    return [...this.#replicas].filter(([id]) => this.#processes.get(id)?.running === true)
-  }
+/** Traces of a group's simulation say what each message is. */
+export function simulationOf(seed: number, print?: (line: string) => void): Simulation {
+  const trace: TraceOptions = { describe: describePayload, ...(print === undefined ? {} : { print }) }
+  return new Simulation({ seed, trace })
+}
 
-  #every(minMs: number, maxMs: number, action: () => void): void {
-    const { simulation } = this
-    simulation.plan(simulation.random.between(minMs, maxMs), () => {
-      if (simulation.nowMs >= faultsMs) return
-      action()
-      this.#every(minMs, maxMs, action)
-    })
-  }
-
-  /** Whoever thinks that it leads is asked, and sometimes somebody else. */
-  #somebody(): RunningReplica<string> | undefined {
-    const running = this.#running().map(([, replica]) => replica)
-    const leading = running.filter(({ state }) => state.role.kind === 'leader')
-    const { random } = this.simulation
-    const choices = leading.length > 0 && !random.chance(0.1) ? leading : running
-    return choices.length === 0 ? undefined : random.pick(choices)
-  }
-
-  #propose(): void {
-    const replica = this.#somebody()
-    if (replica === undefined) return
-    const count = this.simulation.random.pick([1, 1, 1, 3, 30])
-    for (let one = 0; one < count; one++) {
-      const command = `c${++this.#proposed}`
-      replica.propose(Buffer.from(command)).then(
-        (index) => this.#acknowledge(command, Number(index)),
-        (error: unknown) => {
-          if (error instanceof NotLeaderError || error instanceof OverloadedError) this.history.refused.add(command)
-        },
-      )
-    }
-  }
-
-  #acknowledge(command: string, index: number): void {
-    const applied = this.invariants.appliedAt(index)
-    if (applied !== command) this.#failure ??= new Error(`${command} is acknowledged at ${index}, there is ${applied}`)
-    this.history.acknowledged.set(command, index as LogIndex)
-  }
-
-  /** A leader that is confirmed has applied everything that anybody was told before the question. */
-  #ask(): void {
-    const replica = this.#somebody()
-    if (replica === undefined) return
-    const told = Math.max(0, ...this.history.acknowledged.values())
-    replica.confirmLeadership().then(
-      () => {
-        this.history.reads++
-        const { appliedIndex } = replica.status()
-        if (appliedIndex < told)
-          this.#failure ??= new Error(`A read at ${appliedIndex} misses what was told at ${told}`)
-      },
-      () => {},
-    )
-  }
-
-  /** What is broken is mended about as often as something breaks, else the group would be dead most of the time. */
-  #harm(): void {
-    const { random } = this.simulation
-    const id = random.pick(this.#members)
-    const process = this.#processes.get(id)
-    if (process === undefined) return
-    if (!process.running) process.start()
-    else if (process.paused) process.resume()
-    else if (random.chance(0.4)) this.#mend(process)
-    else this.#break(id, process)
-  }
-
-  #mend(process: SimulatedProcess): void {
-    this.simulation.network.heal()
-    process.disk.conditions.maxFlushMs = 0.5
-  }
-
-  #break(id: ReplicaId, process: SimulatedProcess): void {
-    const { random, network } = this.simulation
-    const others = this.#members.filter((member) => member !== id)
-    const fault = random.pick(faults)
-    this.history.faults.set(fault, (this.history.faults.get(fault) ?? 0) + 1)
-    switch (fault) {
-      case 'crash':
-        process.crash()
-        break
-      case 'powerCut':
-        process.powerCut()
-        break
-      case 'pause':
-        process.pause()
-        break
-      case 'partition':
-        network.partition([id], others)
-        break
-      case 'cutOneWay':
-        network.cutOneWay(id, random.pick(others))
-        break
-      case 'clockRate':
-        process.setClockRate(random.between(0.7, 1.4))
-        break
-      case 'slowDisk':
-        process.disk.conditions.maxFlushMs = random.pick([30, 300])
-    }
-  }
-
-  async #recover(): Promise<void> {
-    const { simulation } = this
-    simulation.network.heal()
-    simulation.network.set({ lossProbability: 0, duplicateProbability: 0, reorderProbability: 0, maxDelayMs: 1 })
-    for (const process of this.#processes.values()) {
-      process.disk.conditions.maxFlushMs = 1
-      if (!process.running) process.start()
-      else if (process.paused) process.resume()
-    }
-    await simulation.run({ untilMs: simulation.nowMs })
-    this.#repropose('last')
-    const isOver = (): boolean => this.history.acknowledged.has('last') && this.#isLevel()
-    await simulation.runUntil(isOver, { withinMs: recoveryMs })
-    this.#settle()
-  }
-
-  /** Proposes until it is acknowledged: leaders may change under it. */
-  #repropose(command: string): void {
-    if (this.history.acknowledged.has(command)) return
-    for (const [, replica] of this.#running()) {
-      if (replica.state.role.kind !== 'leader') continue
-      replica.propose(Buffer.from(command)).then(
-        (index) => this.#acknowledge(command, Number(index)),
-        () => {},
-      )
-      this.simulation.plan(2_000, () => this.#repropose(command))
-      return
-    }
-    this.simulation.plan(100, () => this.#repropose(command))
-  }
-
-  #isLevel(): boolean {
-    const indexes = this.#members.map((id) => this.#replicas.get(id)?.status().appliedIndex)
-    return new Set(indexes).size === 1
-  }
-
-  #settle(): void {
-    const history = this.invariants.history()
-    const applied = new Set(history)
-    for (const command of this.history.acknowledged.keys()) {
-      if (!applied.has(command)) throw new Error(`${command} was acknowledged and is lost`)
-    }
-    for (const command of this.history.refused) {
-      if (applied.has(command)) throw new Error(`${command} was refused and is applied`)
-    }
-    const spaces = this.#members.map((id) => {
-      const space = this.#replicas.get(id)?.space
-      return JSON.stringify([space?.list('', 10_000).map(([key, value]) => [key, Buffer.from(value).toString()])])
-    })
-    if (new Set(spaces).size !== 1) throw new Error('The replicas hold different spaces')
-  }
+function leadsIn(member: Member | undefined): number | undefined {
+  const role = member?.replica?.state.role
+  return role?.kind === 'leader' ? role.term : undefined
 }

@@ -1,3 +1,3 @@
 import { describeHistories } from './histories.ts'
 
-describeHistories(3)
+describeHistories(201)

@@ -1,0 +1,186 @@
+import type { SeededRandom, SimulatedProcess } from '@verdict/runtime/simulated'
+import type { Group, Member } from './group.ts'
+import type { Weather } from './weather.ts'
+
+const tickMs = 10
+const calmDisk = { minFlushMs: 0.1, maxFlushMs: 0.5 }
+const calmNetwork = { lossProbability: 0, duplicateProbability: 0, reorderProbability: 0, maxDelayMs: 0.6 }
+/** Clocks that differ by more than this belong to broken machines. */
+const clockRates = { slowest: 0.7, fastest: 1.4 }
+
+/** What can strike; each is counted under its name when it does. */
+export const faultNames = [
+  'crash',
+  'powerCut',
+  'blackout',
+  'pause',
+  'partition',
+  'cutOneWay',
+  'slowDisk',
+  'clockRate',
+  'strikeElected',
+  'dieSending',
+] as const
+
+type FaultName = (typeof faultNames)[number]
+
+/** Lets faults strike a group until it is told to stop, and counts those that did. */
+export class Faults {
+  readonly struck = new Map<string, number>()
+  readonly #group: Group
+  readonly #weather: Weather
+  readonly #random: SeededRandom
+  #stopped = false
+
+  constructor(group: Group) {
+    this.#group = group
+    this.#weather = group.circumstances.weather
+    this.#random = group.simulation.random.fork('faults')
+  }
+
+  start(): void {
+    const { loss, duplication, reordering, maxDelayMs, strikeElected, dieSending } = this.#weather
+    const { network } = this.#group.simulation
+    network.set({
+      lossProbability: loss,
+      duplicateProbability: duplication,
+      reorderProbability: reordering,
+      maxDelayMs,
+    })
+    this.#group.onElected((member) => {
+      if (!this.#stopped && this.#random.chance(strikeElected)) this.#strikeElected(member)
+    })
+    network.observe(({ from }) => {
+      if (this.#stopped || !this.#random.chance(dieSending)) return
+      const sender = this.#group.members.find(({ id }) => id === from)
+      if (sender !== undefined) this.#kill(sender.process, 'dieSending')
+    })
+    this.#tick()
+  }
+
+  /** No more faults; what is down or broken is mended. */
+  stop(): void {
+    this.#stopped = true
+    const { simulation, members } = this.#group
+    simulation.network.set(calmNetwork)
+    simulation.network.heal()
+    for (const { process } of members) Object.assign(process.disk.conditions, calmDisk)
+    this.#group.revive()
+  }
+
+  #tick(): void {
+    this.#group.simulation.plan(tickMs, () => {
+      if (this.#stopped) return
+      for (const name of faultNames) {
+        const rate = name === 'strikeElected' || name === 'dieSending' ? 0 : this.#weather[name]
+        if (this.#random.chance((rate * tickMs) / 1_000)) this.#strike(name)
+      }
+      this.#tick()
+    })
+  }
+
+  #strike(name: FaultName): void {
+    const { process } = this.#victim()
+    switch (name) {
+      case 'crash':
+      case 'powerCut':
+        this.#kill(process, name)
+        return
+      case 'blackout':
+        for (const { process: each } of this.#group.members) this.#kill(each, name)
+        return
+      case 'pause':
+        this.#pause(process)
+        return
+      case 'partition':
+        this.#part(process.name, name)
+        return
+      case 'cutOneWay':
+        this.#cutOneWay(process.name)
+        return
+      case 'slowDisk':
+        this.#count(name)
+        process.disk.conditions.maxFlushMs = this.#random.pick([30, 300])
+        this.#later(() => Object.assign(process.disk.conditions, calmDisk))
+        return
+      case 'clockRate':
+        this.#count(name)
+        process.setClockRate(this.#random.between(clockRates.slowest, clockRates.fastest))
+        return
+      case 'strikeElected':
+      case 'dieSending':
+        return
+    }
+  }
+
+  /** A leader that nobody hears of, or that dies with its first entry on its own disk alone: the stuff of figure 8. */
+  #strikeElected({ process }: Member): void {
+    this.#count('strikeElected')
+    this.#part(process.name, 'strikeElected')
+    if (this.#random.chance(0.5)) return
+    this.#group.simulation.plan(this.#random.between(0, 5), () => {
+      if (!this.#stopped) this.#kill(process, 'crash')
+    })
+  }
+
+  #victim(): Member {
+    const { leader, members } = this.#group
+    if (leader !== undefined && this.#random.chance(this.#weather.aimAtLeader)) return leader
+    return this.#random.pick(members)
+  }
+
+  #kill(process: SimulatedProcess, name: FaultName): void {
+    if (!process.running) return
+    this.#count(name)
+    if (name === 'crash' || name === 'dieSending') process.crash()
+    else process.powerCut()
+    this.#later(() => this.#start(process))
+  }
+
+  #start(process: SimulatedProcess): void {
+    const isRetired = this.#group.members.some((member) => member.process === process && member.retired)
+    if (!process.running && !isRetired) process.start()
+  }
+
+  #pause(process: SimulatedProcess): void {
+    if (!process.running || process.paused) return
+    this.#count('pause')
+    process.pause()
+    this.#later(() => process.running && process.paused && process.resume())
+  }
+
+  #part(name: string, fault: FaultName): void {
+    if (fault === 'partition') this.#count(fault)
+    const names = this.#group.members.map(({ id }) => id as string)
+    const side = names.filter((other) => other === name || this.#random.chance(0.25))
+    const { network } = this.#group.simulation
+    network.partition(
+      side,
+      names.filter((other) => !side.includes(other)),
+    )
+    this.#later(() => network.heal())
+  }
+
+  #cutOneWay(name: string): void {
+    this.#count('cutOneWay')
+    const { members, simulation } = this.#group
+    const isDeaf = this.#random.chance(0.5)
+    for (const { id } of members) {
+      if (id === name || this.#random.chance(0.3)) continue
+      if (isDeaf) simulation.network.cutOneWay(id, name)
+      else simulation.network.cutOneWay(name, id)
+    }
+    this.#later(() => simulation.network.heal())
+  }
+
+  #later(mend: () => unknown): void {
+    this.#group.simulation.plan(this.#random.between(1, this.#weather.maxDownMs), () => {
+      if (!this.#stopped) mend()
+    })
+  }
+
+  #count(name: FaultName): void {
+    this.struck.set(name, (this.struck.get(name) ?? 0) + 1)
+    this.#group.simulation.note('fault', name)
+  }
+}
