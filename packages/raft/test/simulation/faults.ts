@@ -93,7 +93,7 @@ export class Faults {
         this.#pause(process)
         return
       case 'partition':
-        this.#part(process.name, name)
+        this.#partition(process.name)
         return
       case 'cutOneWay':
         this.#cutOneWay(process.name)
@@ -113,14 +113,13 @@ export class Faults {
     }
   }
 
-  /** A leader that nobody hears of, or that dies with its first entry on its own disk alone: the stuff of figure 8. */
+  /** A leader whose first entries get to few disks, or to none but its own: the stuff of figure 8. */
   #strikeElected({ process }: Member): void {
     this.#count('strikeElected')
-    this.#part(process.name, 'strikeElected')
-    if (this.#random.chance(0.5)) return
-    this.#group.simulation.plan(this.#random.between(0, 5), () => {
-      if (!this.#stopped) this.#kill(process, 'crash')
-    })
+    const { simulation, circumstances } = this.#group
+    const strike = this.#random.chance(0.5) ? () => this.#isolate(process.name) : () => this.#kill(process, 'crash')
+    if (this.#random.chance(0.5)) this.#isolate(process.name)
+    else simulation.plan(this.#random.between(0, circumstances.timeoutMs), () => this.#stopped || strike())
   }
 
   #victim(): Member {
@@ -149,28 +148,43 @@ export class Faults {
     this.#later(() => process.running && process.paused && process.resume())
   }
 
-  #part(name: string, fault: FaultName): void {
-    if (fault === 'partition') this.#count(fault)
-    const names = this.#group.members.map(({ id }) => id as string)
+  #isolate(name: string): void {
+    this.#part(
+      [name],
+      this.#group.members.map(({ id }) => id).filter((id) => id !== name),
+    )
+  }
+
+  #partition(name: string): void {
+    this.#count('partition')
+    const names = this.#group.members.map(({ id }) => id)
     const side = names.filter((other) => other === name || this.#random.chance(0.25))
-    const { network } = this.#group.simulation
-    network.partition(
+    this.#part(
       side,
       names.filter((other) => !side.includes(other)),
     )
-    this.#later(() => network.heal())
+  }
+
+  #part(side: readonly string[], otherSide: readonly string[]): void {
+    const { network } = this.#group.simulation
+    network.partition(side, otherSide)
+    this.#later(() => {
+      for (const one of side) for (const other of otherSide) network.heal(one, other)
+    })
   }
 
   #cutOneWay(name: string): void {
     this.#count('cutOneWay')
-    const { members, simulation } = this.#group
+    const { network } = this.#group.simulation
     const isDeaf = this.#random.chance(0.5)
-    for (const { id } of members) {
-      if (id === name || this.#random.chance(0.3)) continue
-      if (isDeaf) simulation.network.cutOneWay(id, name)
-      else simulation.network.cutOneWay(name, id)
+    const others = this.#group.members.map(({ id }) => id).filter((id) => id !== name && this.#random.chance(0.7))
+    for (const other of others) {
+      if (isDeaf) network.cutOneWay(other, name)
+      else network.cutOneWay(name, other)
     }
-    this.#later(() => simulation.network.heal())
+    this.#later(() => {
+      for (const other of others) network.heal(name, other)
+    })
   }
 
   #later(mend: () => unknown): void {

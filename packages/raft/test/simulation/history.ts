@@ -6,10 +6,10 @@ import { byObject, linearize, type Operation } from './linearizability.ts'
 import { type Call, register, withoutUnseen } from './register.ts'
 import { drawCircumstances } from './weather.ts'
 
-/** How long things go wrong, in election time-outs: enough for some elections, few enough for many seeds. */
-const faultyTimeouts = 15
-/** How long everything may take afterwards until it is decided and everywhere, in election time-outs. */
-const recoveryTimeouts = 60
+/** How long things go wrong, in shortest election time-outs: enough for some elections, few enough for many seeds. */
+const faultyTimeouts = 30
+/** How long everything may take afterwards until it is decided and everywhere, in shortest election time-outs. */
+const recoveryTimeouts = 120
 
 /** What a history came to. One in which nothing happens proves nothing. */
 export interface History {
@@ -44,7 +44,7 @@ async function run(seed: number, print?: (line: string) => void): Promise<Histor
   const clients = new Clients(group)
   const faults = new Faults(group)
   const administrator = new Administrator(group)
-  const timeoutMs = circumstances.settings.electionTimeoutMaxMs ?? 0
+  const { timeoutMs } = circumstances
 
   group.revive()
   clients.start()

@@ -15,6 +15,8 @@ export interface SequentialObject<Input, Output> {
   readonly initial: string
   /** The state after an operation, or undefined if it cannot have had this output there. An unknown output is always possible. */
   readonly apply: (state: string, input: Input, output: Output | undefined) => string | undefined
+  /** Whether an operation with this output leaves every state as it is, wherever it is possible. */
+  readonly changesNothing: (input: Input, output: Output | undefined) => boolean
 }
 
 export interface Linearization<Input, Output> {
@@ -39,7 +41,8 @@ interface Moment {
 /**
  * Whether one object can have answered so: the algorithm of Wing and Gong (1993) with the memory of Lowe (2017), as in Porcupine.
  * Operations are placed one after the other, each among those that were called before the first return that is still open; a
- * set of placed operations that led to the same state before need not be tried again.
+ * set of placed operations that led to the same state before need not be tried again, and one that changes nothing nowhere but where
+ * it fits first: later it could only do the same.
  * @throws RangeError when the history has too many ways to be ordered to try all of them.
  */
 export function linearize<Input, Output>(
@@ -73,13 +76,17 @@ export function linearize<Input, Output>(
     }
     // A return whose operation has no place yet, or the end: something before was placed wrongly.
     if (path.length > longest.length) longest = path.map((step) => step.moment.operation)
-    const last = path.pop()
-    if (last === undefined) return { linearizable: false, order: orderOf(longest) }
-    state = last.state
-    flip(placed, last.moment.operation)
-    putBack(last.moment)
-    if (last.moment.end !== undefined) open++
-    moment = last.moment.after
+    for (;;) {
+      const last = path.pop()
+      if (last === undefined) return { linearizable: false, order: orderOf(longest) }
+      state = last.state
+      flip(placed, last.moment.operation)
+      putBack(last.moment)
+      if (last.moment.end !== undefined) open++
+      moment = last.moment.after
+      const { input, output } = operations[last.moment.operation] as Operation<Input, Output>
+      if (!object.changesNothing(input, output)) break
+    }
   }
   return { linearizable: true, order: orderOf(path.map((step) => step.moment.operation)) }
 }

@@ -14,6 +14,7 @@ export type Call =
 export const register: SequentialObject<Call, string> = {
   initial: '',
   apply: (state, call, found) => (found === undefined || found === state ? stateAfter(state, call) : undefined),
+  changesNothing: (call, found) => call.kind === 'read' || (found !== undefined && stateAfter(found, call) === found),
 }
 
 export function stateAfter(state: string, call: Call): string {

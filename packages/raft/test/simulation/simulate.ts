@@ -2,10 +2,11 @@
 import { parseArgs } from 'node:util'
 import { runHistory } from './history.ts'
 
-const usage = `npm run simulate:raft -- [--seeds N] [--from S] [--trace]
+const usage = `npm run simulate:raft -- [--seeds N] [--from S] [--first] [--trace]
 
   --seeds N  how many histories (default 100; 1 with --trace)
   --from S   the first seed (default 1)
+  --first    end with the first history that fails
   --trace    print every event of the history, one line each
 `
 
@@ -13,6 +14,7 @@ const { values } = parseArgs({
   options: {
     seeds: { type: 'string' },
     from: { type: 'string', default: '1' },
+    first: { type: 'boolean', default: false },
     trace: { type: 'boolean', default: false },
     help: { type: 'boolean', default: false },
   },
@@ -23,22 +25,25 @@ if (values.help || !Number.isSafeInteger(first) || !Number.isSafeInteger(seeds) 
   process.stderr.write(usage)
   process.exitCode = values.help ? 0 : 2
 } else {
-  process.exitCode = await simulate(first, seeds, values.trace)
+  process.exitCode = await simulate(first, seeds)
 }
 
-async function simulate(from: number, count: number, trace: boolean): Promise<number> {
+async function simulate(from: number, count: number): Promise<number> {
   const sums = { operations: 0, uncertain: 0, terms: 0, virtualMs: 0 }
   const faults = new Map<string, number>()
   const events = new Map<string, number>()
   let failed = 0
+  let run = 0
   const startedMs = performance.now()
   for (let seed = from; seed < from + count; seed += 1) {
+    if (values.first && failed > 0) break
+    run += 1
     try {
-      const history = await runHistory(seed, trace ? (line) => console.log(line) : undefined)
+      const history = await runHistory(seed, values.trace ? (line) => console.log(line) : undefined)
       for (const key of ['operations', 'uncertain', 'terms', 'virtualMs'] as const) sums[key] += history[key]
       addUp(faults, history.faults)
       addUp(events, history.events)
-      if (trace) console.log(`seed ${seed}: trace ${history.traceHash}`)
+      if (values.trace) console.log(`seed ${seed}: trace ${history.traceHash}`)
     } catch (error) {
       failed += 1
       console.log(`${error instanceof Error ? error.message : String(error)}\n`)
@@ -46,7 +51,7 @@ async function simulate(from: number, count: number, trace: boolean): Promise<nu
   }
   const seconds = (performance.now() - startedMs) / 1_000
   console.log(
-    `${count} histories, ${failed} failed, ${(count / seconds).toFixed(1)} seeds a second, ${Math.round(sums.virtualMs / 1_000)} s of virtual time`,
+    `${run} histories, ${failed} failed, ${(run / seconds).toFixed(1)} seeds a second, ${Math.round(sums.virtualMs / 1_000)} s of virtual time`,
   )
   console.log(
     `clients: ${sums.operations} operations, of ${sums.uncertain} nobody knows; ${sums.terms} terms with a leader`,

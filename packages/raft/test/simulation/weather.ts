@@ -16,7 +16,7 @@ export interface Weather {
   readonly clockRate: number
   /** Chance that a fault which strikes one replica strikes the leader. */
   readonly aimAtLeader: number
-  /** Chance that a replica is struck at the moment when it is elected, before it has said a word. */
+  /** Chance that a replica is struck when it is elected: before it has said a word, or in the middle of its first ones. */
   readonly strikeElected: number
   /** Chance of each message that its sender dies in the middle of what it sends. */
   readonly dieSending: number
@@ -24,7 +24,7 @@ export interface Weather {
   readonly duplication: number
   readonly reordering: number
   readonly maxDelayMs: number
-  /** How long what is down or broken stays so, at most. */
+  /** How long what is down or broken stays so, at most: shorter and longer than others take to elect a leader. */
   readonly maxDownMs: number
   /** Requests for another leader, and for another membership, for each second. */
   readonly transfer: number
@@ -34,6 +34,8 @@ export interface Weather {
 /** One history's circumstances, all of them drawn from its seed: swarm testing (Groce and others, 2012). */
 export interface Circumstances {
   readonly size: 3 | 5 | 7
+  /** The shortest election time-out: the measure of all other times. */
+  readonly timeoutMs: number
   readonly settings: Partial<RaftSettings>
   readonly weather: Weather
   readonly clients: number
@@ -42,10 +44,12 @@ export interface Circumstances {
 }
 
 export function drawCircumstances(random: SeededRandom): Circumstances {
+  const timeoutMs = random.pick([60, 150, 500])
   return {
     size: random.pick([3, 3, 3, 5, 5, 7]),
-    settings: drawSettings(random),
-    weather: drawWeather(random),
+    timeoutMs,
+    settings: drawSettings(random, timeoutMs),
+    weather: drawWeather(random, timeoutMs),
     clients: random.integer(2, 4),
     maxPauseMs: random.pick([10, 50, 100]),
     patienceMs: random.pick([50, 200, 1_000]),
@@ -53,7 +57,7 @@ export function drawCircumstances(random: SeededRandom): Circumstances {
 }
 
 /** Some faults at all, those that there are with a rate of their own: one that is frequent hides others. */
-function drawWeather(random: SeededRandom): Weather {
+function drawWeather(random: SeededRandom, timeoutMs: number): Weather {
   const some = (most: number): number => (random.chance(0.5) ? random.between(0, most) : 0)
   return {
     crash: some(3),
@@ -65,25 +69,24 @@ function drawWeather(random: SeededRandom): Weather {
     slowDisk: some(2),
     clockRate: some(1),
     aimAtLeader: random.fraction(),
-    strikeElected: some(0.8),
+    strikeElected: some(1),
     dieSending: some(0.001),
     loss: some(0.1),
     duplication: some(0.2),
     reordering: some(0.3),
     maxDelayMs: random.pick([1, 1, 10, 40]),
-    maxDownMs: random.pick([50, 300, 1_500]),
+    maxDownMs: random.pick([1, 4, 12]) * timeoutMs,
     transfer: some(2),
     membershipChange: some(3),
   }
 }
 
 /** Small bounds, so that all of them are reached, in all mixtures. */
-function drawSettings(random: SeededRandom): Partial<RaftSettings> {
-  const electionTimeoutMinMs = random.pick([60, 150, 500])
+function drawSettings(random: SeededRandom, timeoutMs: number): Partial<RaftSettings> {
   return {
-    heartbeatMs: electionTimeoutMinMs / 6,
-    electionTimeoutMinMs,
-    electionTimeoutMaxMs: 2 * electionTimeoutMinMs,
+    heartbeatMs: timeoutMs / 6,
+    electionTimeoutMinMs: timeoutMs,
+    electionTimeoutMaxMs: 2 * timeoutMs,
     maxEntriesPerAppend: random.pick([1, 1, 4, 64]),
     maxAppendBytes: random.pick([2_048, 16_384]),
     maxAppendsInFlight: random.pick([1, 2, 4]),
@@ -92,8 +95,8 @@ function drawSettings(random: SeededRandom): Partial<RaftSettings> {
     entriesInMemory: random.pick([1, 8, 1_000]),
     retainedEntries: random.pick([1, 10, 1_000]),
     retainedBytes: random.pick([1_000, 1_000_000]),
-    snapshotResendMs: electionTimeoutMinMs / 2,
-    snapshotPatienceMs: random.pick([2, 10]) * electionTimeoutMinMs,
+    snapshotResendMs: timeoutMs / 2,
+    snapshotPatienceMs: random.pick([2, 10]) * timeoutMs,
     applyFlushMs: random.pick([5, 100, 1_000]),
   }
 }
