@@ -33,6 +33,8 @@ import { until } from '../end-to-end/until.ts'
 import { LossyBus } from './lossy-bus.ts'
 
 const owner = 'checkout'
+/** Longer than any test. */
+export const longMs = 60_000
 const under = subjects(namespace())
 
 export const participants: readonly string[] = ['inventory', 'payments']
@@ -154,7 +156,8 @@ export class Shop implements AsyncDisposable {
       world: this.#world,
       version: 'test',
       raft: { ...raft, ...this.#settings.raft },
-      settings: this.#settings.coordinator ?? {},
+      // Nothing is sent again on a busy machine, unless that is what happens.
+      settings: { resendMs: longMs, maxResendMs: longMs, ...this.#settings.coordinator },
     })
   }
 
