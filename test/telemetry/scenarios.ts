@@ -214,7 +214,7 @@ export const scenarios: Readonly<Record<string, Scenario>> = {
     pictured: false,
   },
   inquiry: {
-    settings: { payments: inquiring },
+    settings: { payments: { ...inquiring, inquireAfterMs: 1_500 } }, // it is decided by then
     happen: async (shop) => {
       shop.bus.lose({ type: 'outcome', of: 'payments' })
       const { receipt } = await order(shop)
