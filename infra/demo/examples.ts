@@ -1,10 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { labels, methods, spanNames } from '@verdict/protocol/telemetry'
+import { labels, methods, spanAttributes, spanNames } from '@verdict/protocol/telemetry'
 import type { Span, Trace, TraceBackend } from '../traces/backend.ts'
 
-const patienceMs = 10_000 // what the services have not exported by then, they lost
+const patienceMs = 5_000 // ten times what a service waits before it exports; a disaster may have struck nobody
 const pollMs = 250
-const candidates = 50 // of work that was finished for somebody else, the newest
+const candidates = 50 // of the works that were finished for somebody else, the newest
 
 /** A trace that shows one thing. */
 export interface Example {
@@ -38,36 +38,36 @@ async function transactionThat(
 }
 
 /**
- * A committed transaction whose outcome somebody else brought: a later leader, or the participant that asked when it was back.
- * Such work is a root of its own, linked to the transaction's trace.
+ * A transaction whose outcome somebody else brought, committed if there is one: a later leader, a participant that asked when it was
+ * back, or, third choice, the same leader when it was back. Such work is a root of its own, linked to the transaction's trace.
  */
 async function recovered(backend: TraceBackend): Promise<readonly Example[] | undefined> {
-  const others = [
-    ...(await backend.traces(`name = "${spanNames.takeUp}"`, candidates)),
-    ...(await backend.traces(`name $ "/${methods.outcome}" AND parent_span_id = NULL`, candidates)),
+  const outcome = `name $ "/${methods.outcome}" AND parent_span_id = NULL`
+  const queries = [
+    `name = "${spanNames.takeUp}"`,
+    `${outcome} AND "${spanAttributes.attempt}" = NULL`,
+    `${outcome} AND kind = CLIENT`,
   ]
-  for (const other of others) {
-    for (const { root, linked } of linkedRoots(other)) {
-      const [trace] = await backend.traces(
-        `trace_id = "${linked}" AND name = ${spanNames.transaction} AND "${labels.outcome}" = committed`,
-        1,
-      )
-      if (trace === undefined) continue
-      return [
-        { what: 'recovered', traceId: trace.traceId },
-        { what: `  its ${root.name} by ${nameOf(root)}`, traceId: other.traceId },
-      ]
-    }
-  }
-  return undefined
+  const found = await Promise.all(queries.map((query) => backend.traces(query, candidates)))
+  const works = found.flat().flatMap(linkedRoots)
+  const first = (what: string): Work | undefined => works.find(({ root }) => root.attributes[labels.outcome] === what)
+  const work = first('committed') ?? first('aborted')
+  if (work === undefined) return undefined
+  const { root, linked } = work
+  return [
+    { what: 'recovered', traceId: linked },
+    { what: `  by ${root.name}`, traceId: root.traceId },
+  ]
 }
 
-function linkedRoots({ spans }: Trace): { readonly root: Span; readonly linked: string }[] {
+/** What was done for a transaction in a trace of its own. */
+interface Work {
+  readonly root: Span
+  readonly linked: string
+}
+
+function linkedRoots({ spans }: Trace): Work[] {
   return spans
     .filter(({ parentSpanId }) => parentSpanId === undefined)
     .flatMap((root) => (root.links ?? []).map(({ traceId }) => ({ root, linked: traceId })))
-}
-
-function nameOf({ attributes }: Span): string {
-  return String(attributes['service.name'])
 }

@@ -15,7 +15,7 @@ import { Screen } from './screen.ts'
 
 const services = join(import.meta.dirname, '..', '..', 'services')
 const inFlight = 32
-const tracedOrders = 1_000 // each makes some forty spans; the backend's pages hold this many transactions with ease
+const tracedOrders = 600 // each makes some forty spans, and a page of the backend loads all of the last ones
 /** When each disaster strikes, as a share of all orders that were decided. */
 const disasters = [
   { at: 0.15, what: 'Killing the leading coordinator', strike: killLeader },
@@ -176,8 +176,9 @@ async function audit(shop: Shop, ledger: Ledger): Promise<number> {
 async function showTraces(backend: TraceBackend): Promise<void> {
   screen.title('The traces of three transactions (docs/tracing.md says how to read them)')
   const examples = await findExamples(backend, interrupted.signal)
-  for (const { what, traceId } of examples) screen.say(`${what.padEnd(40)} ${backend.pageOf(traceId)}`)
-  if (!examples.some(({ what }) => what === 'recovered')) screen.say('no committed transaction had to be recovered')
+  for (const { what, traceId } of examples) screen.say(`${what.padEnd(24)} ${backend.pageOf(traceId)}`)
+  if (!examples.some(({ what }) => what === 'recovered'))
+    screen.say('nobody had to finish a transaction for another, this time')
 }
 
 async function leaveRunning(shop: Shop, backend: TraceBackend | undefined): Promise<void> {

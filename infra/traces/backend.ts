@@ -7,7 +7,7 @@ import { ended, Guard, lineOf } from '../process.ts'
 const exportEveryMs = 500 // less is lost with a process that is killed, and seen sooner, than with the SDK's five seconds
 const metricsEveryMs = 2_000 // so that a demo of some seconds has more than one point to draw
 const queuedSpans = 50_000 // of one service: every span is kept, and the backend takes fewer a second than a busy shop makes
-const tailTraces = 5_000 // the backend only shows one picture of a trace whose spans come from many services while it is among the last ones
+const tailTraces = 2_000 // a page shows one of the last traces only, and loads them all: 13 MB of this many
 
 /** A span as the backend gives it back. */
 export interface Span {

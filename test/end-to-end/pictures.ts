@@ -26,7 +26,7 @@ const flags = [
 ]
 const warmUpOrders = 30
 const settleMs = 1_500 // some times as long as a service keeps its spans
-const widthPixels = 1_200
+const pageWidth = 1_500 // with a menu, which is left out
 const barPixels = 32 // above the picture
 const paddingPixels = 12 // between its left side and the names
 const headPixels = 248 // in it, above and below the rows
@@ -91,16 +91,16 @@ async function photograph(
   const known = new Set(spans.map(({ spanId }) => spanId))
   const missing = spans.filter(({ parentSpanId }) => parentSpanId !== undefined && !known.has(parentSpanId))
   const height = headPixels + (spans.length + missing.length) * rowPixels
-  const page = await browser.newPage()
+  const page = await browser.newPage({ viewport: { width: pageWidth, height: barPixels + height } })
   await page.goto(backend.pageOf(traceId))
   const corner = page.getByText('Span Name')
   await corner.waitFor()
+  await page.getByText('512.0 MB').waitFor() // the menu is as wide as what it says of the backend's memory
   await page.evaluate(widenNames)
-  const left = Math.round(((await corner.boundingBox())?.x ?? 0) - paddingPixels) // the menu is as wide as what it says
-  await page.setViewportSize({ width: left + widthPixels, height: barPixels + height })
   if (linked !== undefined) await showLinks(page, linked)
+  const left = ((await corner.boundingBox())?.x ?? 0) - paddingPixels
   const path = join(folder, `trace-${name}.png`)
-  await page.screenshot({ path, clip: { x: left, y: barPixels, width: widthPixels, height } })
+  await page.screenshot({ path, clip: { x: left, y: barPixels, width: pageWidth - left, height } })
   await page.close()
   console.log(path)
 }

@@ -2,36 +2,66 @@ import { decodePacket, type Message } from '@verdict/protocol'
 import type { Bus, BusMessage, PublishOptions, SubscribeOptions, Subscription } from '@verdict/runtime'
 import { MemoryBus } from '../../packages/testing/src/memory-bus.ts'
 
-export interface Loss {
-  readonly type: Message['type']
+type Type = Message['type']
+
+export interface Some {
+  readonly type: Type
   /** Only what is to or from this participant. */
   readonly of?: string
-  /** Only the first ones. */
+}
+
+export interface Loss extends Some {
+  /** Only after so many came through. */
+  readonly after?: number
+  /** Only so many. */
   readonly times?: number
 }
 
-/** A bus in this process that loses what it is told to lose. */
+interface Held {
+  readonly what: Some
+  readonly until: Some
+  readonly packets: (() => void)[]
+}
+
+/** A bus in this process that loses and holds back what it is told to. */
 export class LossyBus implements Bus {
   readonly #bus = new MemoryBus()
   readonly maxPayloadBytes: number = this.#bus.maxPayloadBytes
-  #losses: readonly Loss[] = []
-  readonly #lost = new Map<Loss, number>()
+  #losses: { readonly loss: Loss; came: number }[] = []
+  #held: Held | undefined
+  readonly #lost = new Map<Type, number>()
 
   /** Loses such messages from now on, and no others. */
   lose(...losses: readonly Loss[]): void {
-    this.#losses = losses
+    this.#losses = losses.map((loss) => ({ loss, came: 0 }))
     this.#lost.clear()
   }
 
-  /** How many messages were lost since it was last told which. */
-  get lost(): number {
-    return [...this.#lost.values()].reduce((sum, count) => sum + count, 0)
+  /** How many messages of a type were lost since it was last told which. */
+  lost(type: Type): number {
+    return this.#lost.get(type) ?? 0
+  }
+
+  /** Holds such messages back until another one was sent. */
+  hold(what: Some, until: Some): void {
+    this.#held = { what, until, packets: [] }
   }
 
   publish(subject: string, payload: Uint8Array, options?: PublishOptions): void {
-    const loss = subject.includes('.raft.') ? undefined : this.#lossOf(subject, decodePacket(payload).message)
-    if (loss === undefined) this.#bus.publish(subject, payload, options)
-    else this.#lost.set(loss, (this.#lost.get(loss) ?? 0) + 1)
+    const send = (): void => this.#bus.publish(subject, payload, options)
+    if (subject.includes('.raft.')) {
+      send()
+      return
+    }
+    const { type } = decodePacket(payload).message
+    const participant = subject.split('.')[4]
+    const isIn = (some: Some): boolean => some.type === type && (some.of === undefined || some.of === participant)
+    if (this.#isLost(isIn)) this.#lost.set(type, this.lost(type) + 1)
+    else if (this.#held !== undefined && isIn(this.#held.what)) this.#held.packets.push(send)
+    else {
+      send()
+      if (this.#held !== undefined && isIn(this.#held.until)) this.#release()
+    }
   }
 
   subscribe(subject: string, handler: (message: BusMessage) => void, options?: SubscribeOptions): Subscription {
@@ -50,13 +80,17 @@ export class LossyBus implements Bus {
     return this.close()
   }
 
-  #lossOf(subject: string, { type }: Message): Loss | undefined {
-    const participant = subject.split('.')[4]
-    return this.#losses.find(
-      (loss) =>
-        loss.type === type &&
-        (loss.of === undefined || loss.of === participant) &&
-        (this.#lost.get(loss) ?? 0) < (loss.times ?? Number.POSITIVE_INFINITY),
-    )
+  #isLost(isIn: (some: Some) => boolean): boolean {
+    const found = this.#losses.find(({ loss }) => isIn(loss))
+    if (found === undefined) return false
+    const { after = 0, times = Number.POSITIVE_INFINITY } = found.loss
+    found.came += 1
+    return found.came > after && found.came <= after + times
+  }
+
+  #release(): void {
+    const packets = this.#held?.packets ?? []
+    this.#held = undefined
+    for (const send of packets) send()
   }
 }

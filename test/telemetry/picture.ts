@@ -110,7 +110,7 @@ function describe(span: Seen, places: ReadonlyMap<string, string>): string {
     key in attributes ? [`${key.split('.').at(-1)}=${String(attributes[key])}`] : [],
   )
   const code = attributes['error.type']
-  const failure = failed ? [code === undefined ? 'failed' : `failed: ${String(code)}`] : []
+  const failure = failed ? [typeof code === 'string' ? `failed: ${code}` : 'failed'] : []
   const moments = [...new Set(events)].map((event) => `· ${event}`)
   const leads = links.map((id) => `→ ${places.get(id) ?? 'elsewhere'}`)
   const origin = parent !== undefined && !places.has(parent) ? ['(its parent is not here)'] : []

@@ -2,7 +2,7 @@ import { join } from 'node:path'
 import { trace } from '@opentelemetry/api'
 import type { Client } from 'pg'
 import { until } from '../end-to-end/until.ts'
-import type { Inventory, Payments, Shop, ShopSettings } from './shop.ts'
+import { type Inventory, longMs, type Payments, type Shop, type ShopSettings } from './shop.ts'
 
 /** Something that happens in a shop, and the settings that make it happen soon, or keep other things from happening meanwhile. */
 interface Scenario {
@@ -12,11 +12,12 @@ interface Scenario {
   readonly pictured?: false
 }
 
-const longMs = 60_000 // longer than any test
 /** Asks for an outcome soon, and then again when a leader says that it leads, and not before. */
 const inquiring = { inquireAfterMs: 20, inquiryPauseMs: longMs, maxInquiryPauseMs: longMs, inquirySpreadMs: 1 }
-/** Between two sendings: less than a client waits before it asks again, and enough for an answer. */
-const pauseMs = 200
+/** Until something is sent again; more than a client waits before it asks again, and long enough that there is an answer before the next time. */
+const pauseMs = 1_000
+/** What a client asks once more, where another answer than the first one's would make another picture. */
+const asksAgain = { type: 'commit', after: 1 } as const
 
 const order = ({ client }: Shop, cents = 70, options = {}) =>
   client.transaction(async (tx) => {
@@ -83,6 +84,7 @@ export const scenarios: Readonly<Record<string, Scenario>> = {
   'refused vote': {
     happen: async (shop) => {
       const id = shop.client.newId()
+      shop.bus.hold({ type: 'prepare', of: 'payments' }, { type: 'vote', of: 'inventory' })
       await failed(
         shop.client.submit(
           [
@@ -105,16 +107,8 @@ export const scenarios: Readonly<Record<string, Scenario>> = {
     happen: async (shop) => {
       const id = shop.client.newId()
       shop.bus.lose({ type: 'vote', of: 'payments' })
-      await failed(order(shop, 70, { id, budgetMs: 400 }))
+      await failed(order(shop, 70, { id, budgetMs: 1_500 }))
       await shop.settled(id)
-    },
-  },
-  'prepare sent again': {
-    settings: { coordinator: { resendMs: pauseMs } },
-    happen: async (shop) => {
-      shop.bus.lose({ type: 'prepare', of: 'payments', times: 1 })
-      const { receipt } = await order(shop)
-      await shop.settled(receipt.id)
     },
   },
   'outcome sent again': {
@@ -135,31 +129,31 @@ export const scenarios: Readonly<Record<string, Scenario>> = {
   },
   'commit after a change of leader': {
     happen: async (shop) => {
-      shop.bus.lose({ type: 'vote' })
+      shop.bus.lose({ type: 'vote' }, asksAgain)
       const ordered = order(shop)
-      await until(() => shop.bus.lost === 2)
+      await until(() => shop.bus.lost('vote') === 2)
       await restartCoordinator(shop)
       await shop.settled((await ordered).receipt.id)
     },
   },
-  'commit asked again': {
-    settings: { coordinator: { resendMs: 1_000 } },
+  'prepare and commit sent again': {
+    settings: { coordinator: { resendMs: pauseMs } },
     happen: async (shop) => {
       shop.bus.lose({ type: 'vote', of: 'payments', times: 1 })
       const { receipt } = await order(shop)
       await shop.settled(receipt.id)
     },
   },
-  'commit asked again after it was taken up': {
+  'commit sent again after it was taken up': {
     settings: { payments: inquiring, coordinator: { resendMs: 2_500 } },
     happen: async (shop) => {
-      shop.bus.lose({ type: 'vote' }, { type: 'inquiry' })
+      shop.bus.lose({ type: 'vote' }, { type: 'inquiry' }, asksAgain)
       const ordered = order(shop)
-      await until(() => shop.bus.lost === 3)
+      await until(() => shop.bus.lost('vote') === 2 && shop.bus.lost('inquiry') === 1)
       await shop.stopCoordinator()
-      shop.bus.lose({ type: 'commit' }, { type: 'vote' })
+      shop.bus.lose({ type: 'vote' }, { type: 'commit' })
       await shop.startCoordinator()
-      await until(() => shop.bus.lost >= 2)
+      await until(() => shop.bus.lost('vote') === 2)
       shop.bus.lose()
       await shop.settled((await ordered).receipt.id)
     },
@@ -181,7 +175,7 @@ export const scenarios: Readonly<Record<string, Scenario>> = {
     happen: async (shop) => {
       shop.bus.lose({ type: 'outcome', of: 'payments' })
       const ordered = failed(order(shop, 70, { wait: 'applied' }))
-      await until(() => shop.bus.lost > 0)
+      await until(() => shop.bus.lost('outcome') > 0)
       await shop.database(rollBackPrepared)
       shop.bus.lose()
       await ordered
@@ -220,10 +214,7 @@ export const scenarios: Readonly<Record<string, Scenario>> = {
     pictured: false,
   },
   inquiry: {
-    settings: {
-      coordinator: { resendMs: longMs, maxResendMs: longMs },
-      payments: inquiring,
-    },
+    settings: { payments: { ...inquiring, inquireAfterMs: 1_500 } }, // it is decided by then
     happen: async (shop) => {
       shop.bus.lose({ type: 'outcome', of: 'payments' })
       const { receipt } = await order(shop)
@@ -235,9 +226,9 @@ export const scenarios: Readonly<Record<string, Scenario>> = {
     happen: async (shop) => {
       const leaving = new AbortController()
       const id = shop.client.newId()
-      shop.bus.lose({ type: 'vote' }, { type: 'inquiry' })
+      shop.bus.lose({ type: 'vote' }, { type: 'inquiry' }, asksAgain)
       const ordered = failed(order(shop, 70, { id, signal: leaving.signal }))
-      await until(() => shop.bus.lost === 3)
+      await until(() => shop.bus.lost('vote') === 2 && shop.bus.lost('inquiry') === 1)
       leaving.abort()
       await ordered
       await restartCoordinator(shop)

@@ -40,6 +40,8 @@ import { LossyBus } from './lossy-bus.ts'
 
 const owner = 'checkout'
 const theReplica = 'n1' as ReplicaId
+/** Longer than any test. */
+export const longMs = 60_000
 const under = subjects(namespace())
 
 export const participants: readonly string[] = ['inventory', 'payments']
@@ -162,7 +164,8 @@ export class Shop implements AsyncDisposable {
       world: this.#world,
       version: 'test',
       raft: { ...raft, ...this.#settings.raft },
-      settings: this.#settings.coordinator ?? {},
+      // Nothing is sent again on a busy machine, unless that is what happens.
+      settings: { resendMs: longMs, maxResendMs: longMs, ...this.#settings.coordinator },
     })
   }
 

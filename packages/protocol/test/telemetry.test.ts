@@ -15,7 +15,7 @@ import { describe, expect, test } from 'vitest'
 import { traces } from './arbitrary.ts'
 
 const hex = (length: number): fc.Arbitrary<string> =>
-  fc.string({ unit: fc.constantFrom(...'0123456789abcdef'), minLength: length, maxLength: length })
+  fc.string({ unit: fc.constantFrom(...'0123456789abcdef'.split('')), minLength: length, maxLength: length })
 
 const spanContexts: fc.Arbitrary<SpanContext> = fc
   .record({ traceId: hex(32), spanId: hex(16), traceFlags: fc.constantFrom(0, 1) })

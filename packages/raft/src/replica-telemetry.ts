@@ -92,10 +92,10 @@ export class ReplicaTelemetry {
     this.writeStartMs = this.clock.nowMs()
     const { role, commitIndex } = this.state
     const last = entries.at(-1)
-    // The other disks may all have been faster: then nobody waits for this write.
-    if (role.kind !== 'leader' || last === undefined || last.index <= commitIndex) return
+    if (role.kind !== 'leader' || last === undefined) return
     this.tracing.writing(role.term, entries)
-    this.metering.writing(last.index, this.writeStartMs)
+    // The other disks may all have been faster: then nobody waits for this write.
+    if (last.index > commitIndex) this.metering.writing(last.index, this.writeStartMs)
   }
 
   private committed(): void {

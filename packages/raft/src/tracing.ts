@@ -1,4 +1,4 @@
-import { type Link, ROOT_CONTEXT, type Span, SpanStatusCode, type Tracer, trace } from '@opentelemetry/api'
+import { ROOT_CONTEXT, type Span, SpanStatusCode, type Tracer, trace } from '@opentelemetry/api'
 import type { Entry, LogIndex, ReplicaId, Term } from './message.ts'
 import { labels, proposerEvents, spanAttributes, spanNames } from './telemetry.ts'
 import { version } from './version.ts'
@@ -12,13 +12,14 @@ interface Proposer {
   readonly index: LogIndex
 }
 
-/** A batch on its way: until this replica's disk has it, and a majority. */
+/** A batch on its way: until this replica's disk has it, and a majority, in whichever order. */
 interface Append {
   readonly span: Span
-  readonly lastIndex: LogIndex
-  readonly proposers: readonly Proposer[]
-  readonly flush: Span
+  readonly proposers: Proposer[]
   readonly replicate: Span
+  /** Begins with the write. */
+  flush: Span | undefined
+  lastIndex: LogIndex
   flushed: boolean
   replicated: boolean
 }
@@ -31,10 +32,9 @@ export class LogTracing {
   private readonly replica: ReplicaId
   private readonly tracer: Tracer
   private readonly untaken = new Map<number, Span>()
-  /** In the log, and handed to no write yet; in the log's order. */
-  private unwritten: Proposer[] = []
-  /** The one whose flush is under way. */
-  private flushing: Append | undefined
+  /** On their way to others, and not yet to this disk: an earlier write is under way. */
+  private gathering: Append[] = []
+  private flushing: Append[] = []
   private replicating: Append[] = []
 
   constructor(replica: ReplicaId) {
@@ -52,7 +52,11 @@ export class LogTracing {
     const span = this.untaken.get(proposal)
     if (span === undefined) return
     this.untaken.delete(proposal)
-    this.unwritten.push({ span, index })
+    if (!span.isRecording()) return
+    const append = this.gatheringAppend(index)
+    append.lastIndex = index
+    if (!append.proposers.some((proposer) => proposer.span === span)) link(append, span)
+    append.proposers.push({ span, index })
   }
 
   refused(proposal: number): void {
@@ -61,12 +65,9 @@ export class LogTracing {
 
   /** A write begins that has all that is in the log and was not written before. */
   writing(term: Term, entries: readonly Entry[]): void {
-    const proposers = this.unwritten.filter(({ span }) => span.isRecording())
-    this.unwritten = []
     const [first] = entries
     const last = entries.at(-1)
-    if (proposers.length === 0 || first === undefined || last === undefined) return
-    const spans = [...new Set(proposers.map(({ span }) => span))]
+    if (this.gathering.length === 0 || first === undefined || last === undefined) return
     const attributes = {
       [labels.replica]: this.replica,
       [spanAttributes.term]: term,
@@ -74,40 +75,28 @@ export class LogTracing {
       [spanAttributes.entries]: entries.length,
       [spanAttributes.bytes]: entries.reduce((sum, { command }) => sum + command.length, 0),
     }
-    const links = spans.slice(0, maxLinks).map((span): Link => ({ context: span.spanContext() }))
-    const span = this.tracer.startSpan(spanNames.append, { attributes, links }, ROOT_CONTEXT)
-    const within = trace.setSpan(ROOT_CONTEXT, span)
-    for (const proposer of spans) proposer.addLink({ context: span.spanContext() })
-    this.flushing = {
-      span,
-      lastIndex: last.index,
-      proposers,
-      flush: this.tracer.startSpan(spanNames.flush, {}, within),
-      replicate: this.tracer.startSpan(spanNames.replicate, {}, within),
-      flushed: false,
-      replicated: false,
+    for (const append of this.gathering) {
+      append.span.setAttributes(attributes)
+      append.flush = this.tracer.startSpan(spanNames.flush, {}, trace.setSpan(ROOT_CONTEXT, append.span))
+      if (!append.replicated) append.lastIndex = last.index
     }
-    this.replicating.push(this.flushing)
+    this.flushing = this.gathering
+    this.gathering = []
   }
 
   /** The write that was under way is on this replica's disk. */
   flushed(): void {
-    const append = this.flushing
-    if (append === undefined) return
-    this.flushing = undefined
-    append.flushed = true
-    append.flush.end()
-    for (const { span } of append.proposers) announce(span, proposerEvents.flushed)
-    endWhenDone(append)
+    for (const append of this.flushing) {
+      append.flushed = true
+      append.flush?.end()
+      for (const { span } of append.proposers) announce(span, proposerEvents.flushed)
+      endWhenDone(append)
+    }
+    this.flushing = []
   }
 
   /** Entries after `after` and up to `upTo` are committed. Others' disks may have them before this one's. */
   committed(after: LogIndex, upTo: LogIndex): void {
-    if (this.unwritten.length > 0) {
-      for (const { span, index } of this.unwritten) if (index <= upTo) announce(span, proposerEvents.replicated)
-      // Whoever proposed these goes on, and no longer waits for a write.
-      this.unwritten = this.unwritten.filter(({ index }) => index > upTo)
-    }
     if (this.replicating.length === 0) return
     for (const append of this.replicating) {
       for (const { span, index } of append.proposers) {
@@ -123,16 +112,15 @@ export class LogTracing {
 
   /** Nobody here learns what becomes of what is in the log and not committed. */
   abandoned(why: string): void {
-    this.unwritten = []
-    const open = new Set(this.replicating)
-    if (this.flushing !== undefined) open.add(this.flushing)
-    this.flushing = undefined
+    const open = new Set([...this.gathering, ...this.flushing, ...this.replicating])
+    this.gathering = []
+    this.flushing = []
     this.replicating = []
-    for (const append of open) {
-      const spans = [...(append.flushed ? [] : [append.flush]), ...(append.replicated ? [] : [append.replicate])]
-      for (const span of [...spans, append.span]) {
-        span.setStatus({ code: SpanStatusCode.ERROR, message: why })
-        span.end()
+    for (const { span, flush, flushed, replicate, replicated } of open) {
+      const spans = [...(flushed || flush === undefined ? [] : [flush]), ...(replicated ? [] : [replicate])]
+      for (const unfinished of [...spans, span]) {
+        unfinished.setStatus({ code: SpanStatusCode.ERROR, message: why })
+        unfinished.end()
       }
     }
   }
@@ -142,6 +130,25 @@ export class LogTracing {
     this.untaken.clear()
     this.abandoned(why)
   }
+
+  /** The batch that an entry joins: those before it that a majority has already are complete, and wait for this disk alone. */
+  private gatheringAppend(lastIndex: LogIndex): Append {
+    const open = this.gathering.at(-1)
+    if (open !== undefined && !open.replicated) return open
+    const span = this.tracer.startSpan(spanNames.append, {}, ROOT_CONTEXT)
+    const replicate = this.tracer.startSpan(spanNames.replicate, {}, trace.setSpan(ROOT_CONTEXT, span))
+    const state = { flush: undefined, lastIndex, flushed: false, replicated: false }
+    const append: Append = { span, proposers: [], replicate, ...state }
+    this.gathering.push(append)
+    this.replicating.push(append)
+    return append
+  }
+}
+
+/** Both ways: whoever looks at either span finds the other. */
+function link({ span, proposers }: Append, proposer: Span): void {
+  if (proposers.length < maxLinks) span.addLink({ context: proposer.spanContext() })
+  proposer.addLink({ context: span.spanContext() })
 }
 
 /** Its proposer may have ended it meanwhile. */

@@ -16,11 +16,14 @@ import type { TelemetryOptions } from './start.ts'
 export type Sdk = ReturnType<typeof startNodeSdk>
 
 /** Starts the SDK for the signals that are exported, with the metrics of the event loop and the heap. Nothing when it fails. */
-export function startSdk(environment: Environment, { service, version, log }: TelemetryOptions): Sdk | undefined {
+export function startSdk(
+  environment: Environment,
+  { service, version, log, attributes }: TelemetryOptions,
+): Sdk | undefined {
   const sdk = startNodeSdk({
     // Below what the environment says, which `resourceAttributes` would go before.
     baseResource: defaultResource().merge(
-      resourceFromAttributes({ 'service.name': service, 'service.version': version }),
+      resourceFromAttributes({ ...attributes, 'service.name': service, 'service.version': version }),
     ),
     // The SDK's own choice puts command line, owner and paths on everything that is sent.
     ...(settingOf(environment, 'OTEL_NODE_RESOURCE_DETECTORS') === undefined

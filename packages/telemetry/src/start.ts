@@ -9,6 +9,8 @@ export interface TelemetryOptions {
   readonly service: string
   /** `service.version`. */
   readonly version: string
+  /** What else tells this process from others, for everything that it sends: which replica it is, for example. */
+  readonly attributes?: Readonly<Record<string, string>>
   /** Where bad settings, and the SDK's own troubles, are told. */
   readonly log: Log
 }

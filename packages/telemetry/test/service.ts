@@ -4,7 +4,12 @@ import { metrics, trace } from '@opentelemetry/api'
 import { createLog, startTelemetry } from '../src/index.ts'
 
 const log = createLog({ name: 'small', level: 'info' })
-const telemetry = await startTelemetry({ service: 'small', version: '9.8.7', log })
+const telemetry = await startTelemetry({
+  service: 'small',
+  version: '9.8.7',
+  log,
+  attributes: { 'small.place': 'here' },
+})
 metrics.getMeter('small').createCounter('small.orders').add(1)
 trace.getTracer('small').startActiveSpan('order', (span) => {
   log.warn({ place: { row: 3 }, err: new TypeError('no tea') }, 'refused')

@@ -70,7 +70,7 @@ describe.each(['http/protobuf', 'http/json'])('over %s', (protocol) => {
     expect(lines[0]).toMatchObject({ trace_id: span?.traceId, span_id: span?.spanId, trace_flags: '01' })
     expect(collector.resources.length).toBeGreaterThanOrEqual(3)
     for (const resource of collector.resources) {
-      expect(resource).toMatchObject({ 'service.name': 'small', 'service.version': '9.8.7' })
+      expect(resource).toMatchObject({ 'service.name': 'small', 'service.version': '9.8.7', 'small.place': 'here' })
       expect(resource['service.instance.id']).toBe(collector.resources[0]?.['service.instance.id'])
       expect(Object.keys(resource).filter((key) => /^(process|host|os)\./.test(key))).toEqual([])
     }

@@ -1,3 +1,4 @@
+import { labels } from '@verdict/protocol/telemetry'
 import { createLog, startTelemetry } from '@verdict/telemetry'
 import manifest from '../package.json' with { type: 'json' }
 import { type Configuration, readConfiguration } from './configuration.ts'
@@ -18,7 +19,8 @@ try {
 async function run(settings: Configuration): Promise<void> {
   const { version } = manifest
   const log = createLog({ name: 'coordinator', level: settings.logLevel, base: { replica: settings.replica } })
-  const telemetry = await startTelemetry({ service: 'coordinator', version, log })
+  const attributes = { [labels.replica]: settings.replica }
+  const telemetry = await startTelemetry({ service: 'coordinator', version, log, attributes })
   const { runReplica } = await import('./replica.ts')
   await runReplica(settings, { version, log, telemetry })
 }
