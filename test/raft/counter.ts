@@ -32,8 +32,7 @@ async function start(replica: ReplicaId) {
 
 const replicas = await Promise.all(members.map(start))
 const leader = replicas[members.indexOf(await elected.promise)]
-await Promise.all([1, 2, 3].map((amount) => leader?.propose(bytesOf(amount))))
-console.log(await leader?.propose(bytesOf(36))) // 42, on a majority of disks
+for (const amount of [1, 2, 39]) console.log(await leader?.propose(bytesOf(amount))) // on a majority of disks
 await leader?.confirmLeadership() // nobody else leads: what the space says now is not stale
 console.log(numberIn(leader?.space.get('count')))
 await Promise.all(replicas.map((replica) => replica.stop()))

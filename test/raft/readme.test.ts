@@ -17,7 +17,7 @@ test("the log's README shows the replicated counter that is type-checked and run
   expect(checked.trimEnd().split('\n').length).toBeLessThan(40)
 })
 
-test('the replicated counter prints what its comment says', async () => {
+test('the replicated counter counts on all that was proposed, and reads what it counted', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'verdict-counter-'))
   await using nats = await startNats()
   try {
@@ -25,7 +25,7 @@ test('the replicated counter prints what its comment says', async () => {
       cwd: folder,
       env: { ...process.env, NATS_URL: nats.url },
     })
-    expect((await run).stdout).toBe('42\n42\n')
+    expect((await run).stdout).toBe('1\n3\n42\n42\n')
   } finally {
     rmSync(folder, { recursive: true, force: true })
   }
