@@ -89,14 +89,14 @@ async function answer({ payload, replyTo }: BusMessage): Promise<void> {
 async function replyOf(question: Question): Promise<Reply> {
   try {
     if (question.kind === 'list' && replica.status().appliedIndex < question.appliedIndex) return { kind: 'notYet' }
-    return { kind: 'done', value: await valueOf(question) }
+    return { kind: 'done', value: await resultOf(question) }
   } catch (error) {
     const { name, message } = error instanceof Error ? error : new Error(String(error))
     return { kind: 'error', name, message }
   }
 }
 
-async function valueOf(question: Question): Promise<unknown> {
+async function resultOf(question: Question): Promise<unknown> {
   switch (question.kind) {
     case 'status':
       return { ...replica.status(), membership: replica.membership(), ...counts } satisfies Status

@@ -1,6 +1,7 @@
 import { hearsLeader, probeLeader } from './contact.ts'
 import type { Effect } from './effect.ts'
 import { entryBytes, isUpToDate, lastIndexOf, lastTermOf, plus, push } from './log.ts'
+import { isVoter } from './membership.ts'
 import { enlist } from './membership-change.ts'
 import type {
   Entry,
@@ -32,8 +33,16 @@ export function waitForLeader(state: RaftState, elapsedMs: number, chance: numbe
   state.sinceLeaderMs += elapsedMs
   state.sinceProbeMs += elapsedMs
   const dueMs = Math.min(state.electionTimeoutMs, state.suspicion?.dueMs ?? Number.POSITIVE_INFINITY)
-  if (state.isVoter && state.electionElapsedMs >= dueMs) startPreVote(state, chance, effects)
+  if (state.electionElapsedMs >= dueMs && mayStand(state)) startPreVote(state, chance, effects)
   else probeLeader(state, effects)
+}
+
+/**
+ * Whether this replica votes, or did before changes that are not committed as far as it knows. One that such a change removes stands
+ * without a vote of its own: if nobody else has the change, nobody else can be elected (dissertation, section 4.2.2, figure 4.6).
+ */
+function mayStand({ id, memberships }: RaftState): boolean {
+  return memberships.some((membership) => isVoter(membership, id))
 }
 
 /**
@@ -57,7 +66,6 @@ function startPreVote(state: RaftState, chance: number, effects: Effect[]): void
   state.suspicion = undefined
   state.electionTimeoutMs = drawElectionTimeoutMs(state.settings, chance)
   const role: Candidate = { kind: 'preCandidate', ballots: emptyBallots(state) }
-  role.ballots.set(state.id, 'granted')
   changeRole(state, role, 'an election begins', effects)
   broadcast(
     state,
@@ -69,7 +77,7 @@ function startPreVote(state: RaftState, chance: number, effects: Effect[]): void
     },
     effects,
   )
-  count(state, role, effects)
+  receiveBallot(state, role, state.id, true, effects)
 }
 
 /** Stands in a new term. The own vote counts once it is on disk, like everybody's. */
@@ -93,9 +101,7 @@ export function receiveTimeoutNow(state: RaftState, from: ReplicaId, message: Ti
 /** Counts a candidate's own vote when the disk holds it. */
 export function countOwnVote(state: RaftState, effects: Effect[]): void {
   const { role } = state
-  if (role.kind !== 'candidate' || !isHardStateDurable(state)) return
-  role.ballots.set(state.id, 'granted')
-  count(state, role, effects)
+  if (role.kind === 'candidate' && isHardStateDurable(state)) receiveBallot(state, role, state.id, true, effects)
 }
 
 /** Answers without a change of anything: nobody hears a leader, and the asker's log is no worse than one's own. */

@@ -158,7 +158,20 @@ test('what the log says of the members counts again after a restart, applied or 
   const entry = { term: 1 as Term, index: 1 as LogIndex, kind: 'members', command } as const
   const core = new DrivenCore({ voters: three, term: 1, entries: [entry] })
   expect(membershipOf(core.state)).toMatchObject({ index: 1, voters: ['n2', 'n3', 'n4'], learners: ['n1'] })
-  expect(core.tick(5000).effects).toEqual([])
+})
+
+test('whoever is removed by a change that may not be committed stands, but does not vote for itself', () => {
+  const command = encodeMembership({ voters: ['n2', 'n3', 'n4'] as ReplicaId[], learners: [] })
+  const entry = { term: 1 as Term, index: 1 as LogIndex, kind: 'members', command } as const
+  const core = new DrivenCore({ voters: three, term: 1, entries: [entry] }).tick(1000)
+  expect(kinds(core)).toEqual(['requestPreVote n2', 'requestPreVote n3', 'requestPreVote n4'])
+  core.hear('n2', { kind: 'preVoteReply', term: 2 as Term, granted: true })
+  expect(core.state.role.kind).toBe('preCandidate')
+  core.hear('n3', { kind: 'preVoteReply', term: 2 as Term, granted: true })
+  core.hear('n2', { kind: 'voteReply', term: 2 as Term, granted: true })
+  expect(core.state.role.kind).toBe('candidate')
+  core.hear('n3', { kind: 'voteReply', term: 2 as Term, granted: true })
+  expect(core.state.role.kind).toBe('leader')
 })
 
 test('the disk is told the members as of what is applied, not those that may be rolled back', () => {
