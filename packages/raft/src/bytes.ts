@@ -1,12 +1,15 @@
 import { MalformedMessageError } from './errors.ts'
 
-/** Writes numbers and byte strings one after another. Numbers take seven bits a byte, the lowest first (LEB128). */
+/**
+ * Writes numbers and byte strings one after another. Numbers take seven bits a byte, the lowest first (LEB128). Small buffers come from
+ * Node's pool: one of its own for each entry would cost more than all that is written into it.
+ */
 export class ByteWriter {
   private buffer: Uint8Array
   private length = 0
 
   constructor(sizeHint: number) {
-    this.buffer = new Uint8Array(sizeHint)
+    this.buffer = Buffer.allocUnsafe(sizeHint)
   }
 
   byte(value: number): this {
@@ -40,7 +43,7 @@ export class ByteWriter {
 
   private reserve(count: number): void {
     if (this.length + count <= this.buffer.length) return
-    const larger = new Uint8Array(2 * this.buffer.length + count)
+    const larger = Buffer.allocUnsafe(2 * this.buffer.length + count)
     larger.set(this.buffer)
     this.buffer = larger
   }

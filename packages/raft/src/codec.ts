@@ -101,7 +101,7 @@ export function decodeMessage(payload: Uint8Array): Message {
 
 /** As `decodeMessage`, with what goes along. */
 export function decodeEnvelope(payload: Uint8Array): { readonly message: Message; readonly starts: Starts } {
-  const reader = new ByteReader(payload.slice())
+  const reader = new ByteReader(new Uint8Array(payload)) // a copy, also where `slice` would give a view, as a Buffer's does
   checkVersion(reader)
   const kind = kinds[reader.byte()]
   if (kind === undefined) throw new MalformedMessageError('its kind is unknown')
