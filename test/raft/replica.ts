@@ -70,7 +70,7 @@ function propose({ payload, replyTo }: BusMessage): void {
   if (replyTo === undefined) return
   const number = proposalNumber(payload)
   // The log keeps the command, and the message's bytes are a part of what came over the wire together.
-  const command = payload.slice(proposalHeaderBytes)
+  const command = payload.subarray(proposalHeaderBytes)
   replica.propose(command).then(
     (result) => bus.publish(replyTo, encodeAnswer(number, 'committed', result)),
     (error: unknown) => {
