@@ -12,7 +12,7 @@ const someProposals = 300
 const crashMs = 12_000
 /** So little of the log stays that whoever is away for a moment, or new, needs a snapshot. */
 const settings = { retainedEntries: 200, entriesInMemory: 64 }
-const { electionTimeoutMaxMs } = defaultSettings
+const { electionTimeoutMinMs, electionTimeoutMaxMs } = defaultSettings
 
 let group: Group
 let load: Load
@@ -43,6 +43,18 @@ test('a follower that stands still for longer than an election does not disturb 
   await load.progress(someProposals)
   const after = await group.leader()
   expect({ id: after.id, term: after.term }).toEqual({ id: before.id, term: before.term })
+  await expectFlawless()
+})
+
+test('a leader whose followers stand still acknowledges nothing, as its end right then shows', async () => {
+  const { id: leader } = await group.leader()
+  const followers = [...group.replicas.keys()].filter((id) => id !== leader)
+  for (const id of followers) group.replica(id).suspend()
+  await pause(electionTimeoutMinMs / 2)
+  await group.replica(leader).service.kill()
+  for (const id of followers) group.replica(id).resume()
+  await load.progress(someProposals)
+  await group.replica(leader).service.start()
   await expectFlawless()
 })
 
