@@ -16,6 +16,7 @@ import type {
 } from './message.ts'
 import { type Ballot, reachedByVoters, tally } from './quorum.ts'
 import { becomeFollower, changeRole, enterTerm } from './role.ts'
+import { isInstalling } from './snapshot.ts'
 import {
   type Candidate,
   drawElectionTimeoutMs,
@@ -40,9 +41,10 @@ export function waitForLeader(state: RaftState, elapsedMs: number, chance: numbe
 /**
  * Whether this replica votes, or did before changes that are not committed as far as it knows. One that such a change removes stands
  * without a vote of its own: if nobody else has the change, nobody else can be elected (dissertation, section 4.2.2, figure 4.6).
+ * Whoever is installing a snapshot lacks what is committed.
  */
-function mayStand({ id, memberships }: RaftState): boolean {
-  return memberships.some((membership) => isVoter(membership, id))
+function mayStand(state: RaftState): boolean {
+  return !isInstalling(state) && state.memberships.some((membership) => isVoter(membership, state.id))
 }
 
 /**
@@ -95,7 +97,7 @@ function startElection(state: RaftState, isTransfer: boolean, effects: Effect[])
 
 /** The leader hands over: it wants this replica to stand at once, without asking around (dissertation, section 3.10). */
 export function receiveTimeoutNow(state: RaftState, from: ReplicaId, message: TimeoutNow, effects: Effect[]): void {
-  if (mayStandAtOnce(state, from, message)) startElection(state, true, effects)
+  if (!isInstalling(state) && mayStandAtOnce(state, from, message)) startElection(state, true, effects)
 }
 
 /** Counts a candidate's own vote when the disk holds it. */

@@ -1,4 +1,5 @@
 import { heardLeader, heartbeatReply, matchIndexOf } from './contact.ts'
+import { disbelieve } from './disbelief.ts'
 import type { Effect } from './effect.ts'
 import { StoreError } from './errors.ts'
 import { invariant } from './invariant.ts'
@@ -7,13 +8,17 @@ import { adopt, rollBack } from './membership-change.ts'
 import type { Append, Entry, Heartbeat, LogIndex, ReplicaId, SnapshotChunk } from './message.ts'
 import { becomeFollower } from './role.ts'
 import { isInstalling, receiveSnapshotChunk } from './snapshot.ts'
-import { type Follower, type RaftState, send } from './state.ts'
+import { type Follower, leaderOf, type RaftState, send } from './state.ts'
 import { tookOver } from './transfer.ts'
 
 /** Takes a leader's entries, or says where the logs may still agree (Raft paper, section 5.3). */
 export function receiveAppend(state: RaftState, from: ReplicaId, append: Append, effects: Effect[]): void {
   const role = follow(state, from, effects)
-  if (isInstalling(state)) return
+  if (role === undefined || isInstalling(state)) return
+  if (contradictsReceived(state, role, append)) {
+    disbelieve(from, `its log up to ${role.receivedIndex} is not what it was, or not what is committed`, effects)
+    return
+  }
   const lastSent = plus(append.prevIndex, append.entries.length)
   const known = append.prevIndex < state.commitIndex
   if (!known && termAt(state.log, append.prevIndex) !== append.prevTerm) {
@@ -30,13 +35,15 @@ export function receiveAppend(state: RaftState, from: ReplicaId, append: Append,
 
 export function receiveHeartbeat(state: RaftState, from: ReplicaId, heartbeat: Heartbeat, effects: Effect[]): void {
   const role = follow(state, from, effects)
+  if (role === undefined) return
   if (heartbeat.matchIndex > state.log.durableIndex) throw outdated(state, from, heartbeat.matchIndex)
   commitUpTo(state, Math.min(heartbeat.commitIndex, role.receivedIndex))
   send(state, from, heartbeatReply(state, role, heartbeat.round, heartbeat.sentIndex), effects)
 }
 
 export function receiveChunk(state: RaftState, from: ReplicaId, chunk: SnapshotChunk, effects: Effect[]): void {
-  receiveSnapshotChunk(state, follow(state, from, effects), chunk, effects)
+  const role = follow(state, from, effects)
+  if (role !== undefined) receiveSnapshotChunk(state, role, from, chunk, effects)
 }
 
 /** Tells the leader what the disk holds of its log; nothing else does, so nothing is acknowledged before its flush. */
@@ -51,17 +58,33 @@ export function acknowledge(state: RaftState, effects: Effect[]): void {
   send(state, role.leader, { kind: 'appendReply', term: state.hardState.term, receivedIndex, matchIndex }, effects)
 }
 
-function follow(state: RaftState, leader: ReplicaId, effects: Effect[]): Follower {
+/** One leader a term (Raft paper, section 5.2): whoever says that it leads is heard as long as no other is. */
+function follow(state: RaftState, leader: ReplicaId, effects: Effect[]): Follower | undefined {
+  const other = leaderOf(state)
+  if (other !== undefined && other !== leader) {
+    disbelieve(leader, `it wants to lead in term ${state.hardState.term}, in which ${other} leads`, effects)
+    return undefined
+  }
   heardLeader(state)
-  invariant(state.role.kind !== 'leader', `${leader} and ${state.id} both lead in term ${state.hardState.term}`)
   if (state.role.kind !== 'follower' || state.role.leader === undefined) {
     becomeFollower(state, state.hardState.term, leader, 'another leads', effects)
     tookOver(state, leader, effects)
   }
   invariant(state.role.kind === 'follower', 'whoever hears a leader follows it')
-  const { role } = state
-  invariant(role.leader === leader, `${leader} and ${role.leader} both lead in term ${state.hardState.term}`)
-  return role
+  return state.role
+}
+
+/**
+ * Whether an append has another log than its leader's up to where that is known: a leader only adds to its log (Raft paper, section
+ * 5.3), and what is committed here is in the log of every later one (section 5.4.3).
+ */
+function contradictsReceived(state: RaftState, { receivedIndex }: Follower, append: Append): boolean {
+  const { prevIndex, prevTerm, entries } = append
+  if (prevIndex > receivedIndex) return false
+  const last = Math.min(receivedIndex, plus(prevIndex, entries.length)) as LogIndex
+  const known = termAt(state.log, last)
+  const said = last === prevIndex ? prevTerm : entries[last - prevIndex - 1]?.term
+  return known !== undefined && said !== known
 }
 
 /** The disk forgot what it had promised in this very term: a majority may rest on it (Raft paper, section 5.1). */

@@ -32,6 +32,11 @@ export type RaftEvent =
   | { readonly kind: 'applied'; readonly index: number; readonly entries: number }
   /** What this replica says is not heard: it runs on a store that is older than its promises, or says it late. Told once. */
   | { readonly kind: 'outdatedPeer'; readonly replica: ReplicaId }
+  /**
+   * What another replica says contradicts what this one knows for certain, and was dropped: somebody forges messages, or a replica
+   * broke a promise, as one does whose disk forgets.
+   */
+  | { readonly kind: 'disbelieved'; readonly replica: ReplicaId; readonly why: string }
   /** A message that cannot be used was dropped; `count` of them since the start. */
   | { readonly kind: 'malformed'; readonly subject: string; readonly why: string; readonly count: number }
   /** More messages came at once than one turn takes; they are lost, as on the way. `count` of them since the start. */

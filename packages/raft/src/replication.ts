@@ -1,6 +1,6 @@
+import { disbelieve } from './disbelief.ts'
 import type { Effect } from './effect.ts'
 import type { Event } from './event.ts'
-import { invariant } from './invariant.ts'
 import { entryBytes, lastIndexOf, lastPossibleMatch, plus, push, slice, termAt, within } from './log.ts'
 import type {
   AppendRefusal,
@@ -105,8 +105,7 @@ export function sendLoaded(state: RaftState, event: Event & { readonly kind: 'lo
 
 export function receiveAppendReply(state: RaftState, from: ReplicaId, reply: AppendReply, effects: Effect[]): void {
   const progress = hear(state, from)
-  if (progress === undefined) return
-  checkMatch(state, from, reply.matchIndex)
+  if (progress === undefined || !isPossible(state, from, reply, effects)) return
   acknowledged(progress, reply.receivedIndex, reply.matchIndex)
   if (progress.mode === 'snapshot') finishSnapshot(from, progress, effects)
 }
@@ -130,8 +129,7 @@ export function receiveHeartbeatReply(
   effects: Effect[],
 ): void {
   const progress = hear(state, from)
-  if (progress === undefined) return
-  checkMatch(state, from, reply.matchIndex)
+  if (progress === undefined || !isPossible(state, from, reply, effects)) return
   if (reply.round > progress.round) progress.round = reply.round
   acknowledged(progress, reply.receivedIndex, reply.matchIndex)
   if (progress.mode === 'snapshot') {
@@ -182,7 +180,15 @@ function hear(state: RaftState, from: ReplicaId): Progress | undefined {
   return progress
 }
 
-function checkMatch(state: RaftState, from: ReplicaId, matchIndex: LogIndex): void {
-  const lastIndex = lastIndexOf(state.log)
-  invariant(matchIndex <= lastIndex, `${from} has the leader's log up to ${matchIndex}, which ends at ${lastIndex}`)
+/** Nobody has more of a leader's log than the leader. */
+function isPossible(
+  { log }: RaftState,
+  from: ReplicaId,
+  { receivedIndex }: Pick<AppendReply, 'receivedIndex'>,
+  effects: Effect[],
+): boolean {
+  const lastIndex = lastIndexOf(log)
+  if (receivedIndex <= lastIndex) return true
+  disbelieve(from, `it has this leader's log up to ${receivedIndex}, which ends at ${lastIndex}`, effects)
+  return false
 }

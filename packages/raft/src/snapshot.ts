@@ -1,7 +1,8 @@
+import { disbelieve } from './disbelief.ts'
 import type { Effect } from './effect.ts'
 import { invariant } from './invariant.ts'
 import { createLog, termAt } from './log.ts'
-import type { LogIndex, SnapshotChunk } from './message.ts'
+import type { LogIndex, ReplicaId, SnapshotChunk } from './message.ts'
 import { isSameSnapshot, type SnapshotHeader } from './snapshot-header.ts'
 import { checksumAfter } from './snapshot-values.ts'
 import { type Follower, type RaftState, send, setMemberships } from './state.ts'
@@ -28,10 +29,21 @@ export function isInstalling({ incoming }: RaftState): boolean {
  * Takes the next values of a snapshot, or says where it stands (Raft paper, section 7, figure 13). A log that has the snapshot's last
  * entry has all that the snapshot stands for, and keeps what follows it.
  */
-export function receiveSnapshotChunk(state: RaftState, role: Follower, chunk: SnapshotChunk, effects: Effect[]): void {
+export function receiveSnapshotChunk(
+  state: RaftState,
+  role: Follower,
+  from: ReplicaId,
+  chunk: SnapshotChunk,
+  effects: Effect[],
+): void {
   const { header, after, values, checksum } = chunk
+  if (isInstalling(state)) return // the answer that is due says all
   if (hasAlready(state, header)) {
     tellMatch(state, role, header.index)
+    return
+  }
+  if (header.index <= role.receivedIndex) {
+    disbelieve(from, `its snapshot ${header.index}:${header.term} contradicts the log that came from it`, effects)
     return
   }
   if (state.incoming !== undefined) return // its own answer is still due

@@ -64,6 +64,8 @@ export function describeEvent(event: RaftEvent): string | undefined {
       return `has sent snapshot ${event.index} to ${event.to}`
     case 'snapshotInstalled':
       return `has installed snapshot ${event.index}:${event.term}`
+    case 'disbelieved':
+      return `does not believe ${event.replica}: ${event.why}`
     default:
       return undefined
   }

@@ -77,6 +77,9 @@ export class EventLog {
       case 'outdatedPeer':
         this.log.warn({ replica: event.replica }, 'a replica that has forgotten a start of its own is not heard')
         break
+      case 'disbelieved':
+        this.drop(event.replica, event.why)
+        break
       case 'flooded':
         this.log.warn({ lost: event.count }, 'more messages came at once than one turn takes')
         break

@@ -143,6 +143,8 @@ export class Group {
       this.fail(event.error)
       return
     }
+    if (event.kind === 'disbelieved')
+      this.fail(new Error(`${member.id} does not believe ${event.replica}: ${event.why}`))
     if (kind !== 'appended') this.simulation.note(member.id, `${kind} ${JSON.stringify(rest)}`)
     if (event.kind === 'leaderChanged' && event.leader === member.id) {
       for (const strike of this.#elected) strike(member)
