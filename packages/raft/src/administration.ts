@@ -2,7 +2,7 @@ import type { Clock } from '@verdict/runtime'
 import type { Effect } from './effect.ts'
 import { MembershipError, NotLeaderError, type ProposalUncertainError, TransferError } from './errors.ts'
 import type { Event } from './event.ts'
-import { isMember, type Membership, type MembershipChange } from './membership.ts'
+import { checkIds, isMember, type Membership, type MembershipChange } from './membership.ts'
 import type { LogIndex, ReplicaId } from './message.ts'
 import { Proposals } from './proposals.ts'
 import { leaderOf, membershipOf, type RaftState } from './state.ts'
@@ -37,6 +37,7 @@ export class Administration {
    */
   async add(replica: ReplicaId): Promise<Membership> {
     const { clock, state } = this.ports
+    checkIds([replica])
     const deadlineMs = clock.nowMs() + maxCatchUpMs
     if (!isMember(membershipOf(state), replica)) await this.change({ kind: 'addLearner', replica })
     for (;;) {

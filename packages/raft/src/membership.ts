@@ -18,8 +18,11 @@ export interface PlacedMembership extends Membership {
 
 /** Most replicas of a group, learners among them: a leader sends everything to each of them. */
 export const maxReplicas = 16
-/** Longest id of a replica, in UTF-8 bytes: a token of a subject. */
+/** Longest id of a replica. */
 export const maxReplicaIdBytes = 64
+/** What a token of a subject may be made of, as far as it is the same on every bus and in every order. */
+const replicaIdPattern = /^[\x21-\x7e]+$/
+const notForTokens = /[.*>]/
 
 /**
  * What a new replica's store begins with. A group begins with an odd number of voters: one more would cost a replica and survive no
@@ -52,12 +55,18 @@ export function foundingMembership(members: readonly ReplicaId[], replica: Repli
   return { index: 0 as LogIndex, voters, learners: [] }
 }
 
-function checkIds(ids: readonly ReplicaId[]): void {
-  const bad = ids.find((id) => id.length === 0 || new TextEncoder().encode(id).length > maxReplicaIdBytes)
+/** @throws ConfigurationError when one of them cannot be a replica's: nobody could send it anything, or read a membership with it. */
+export function checkIds(ids: readonly ReplicaId[]): void {
+  const bad = ids.find((id) => !isReplicaId(id))
   if (bad === undefined) return
   throw new ConfigurationError(
-    `${JSON.stringify(bad)} cannot be the id of a replica: expected 1 to ${maxReplicaIdBytes} bytes. Choose another.`,
+    `${JSON.stringify(bad)} cannot be the id of a replica: expected 1 to ${maxReplicaIdBytes} printable ASCII characters without ` +
+      'spaces, ".", "*" and ">", as a token of a subject. Choose another.',
   )
+}
+
+function isReplicaId(id: string): boolean {
+  return id.length <= maxReplicaIdBytes && replicaIdPattern.test(id) && !notForTokens.test(id)
 }
 
 export function isVoter({ voters }: Membership, id: ReplicaId): boolean {
@@ -95,7 +104,8 @@ function readIds(reader: ByteReader): readonly ReplicaId[] {
   const ids: ReplicaId[] = []
   for (let place = 0; place < count; place++) {
     const id = new TextDecoder().decode(reader.bytes()) as ReplicaId
-    if (id.length === 0 || id <= (ids.at(-1) ?? '')) throw new MalformedMessageError('a membership out of order')
+    if (!isReplicaId(id)) throw new MalformedMessageError('a membership with what is no id')
+    if (id <= (ids.at(-1) ?? '')) throw new MalformedMessageError('a membership out of order')
     ids.push(id)
   }
   return ids

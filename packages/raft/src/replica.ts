@@ -51,7 +51,8 @@ export interface Replica<Result> {
   /**
    * Adds a new replica whose store was made without members: as a learner first, which becomes a voter when it has caught up.
    * Resolves with the membership once that is committed. When it was interrupted, the same call goes on.
-   * @throws NotLeaderError, MembershipError, ProposalUncertainError (ask for the membership), by rejection.
+   * @throws ConfigurationError (it cannot be an id), NotLeaderError, MembershipError, ProposalUncertainError (ask for the membership),
+   * by rejection.
    */
   addReplica(id: ReplicaId): Promise<Membership>
   /**

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
 import {
+  ConfigurationError,
   MembershipError,
   NotLeaderError,
   OverloadedError,
@@ -48,6 +49,22 @@ test('a new replica that is not there yet stays a learner until it is, and holds
   scene.join('n4')
   await scene.outcomes([adding])
   expect(replica.membership().voters).toContain('n4')
+})
+
+test.each([
+  ['nothing', ''],
+  ['two tokens', 'n.4'],
+  ['any token', '*'],
+  ['a space', 'n 4'],
+  ['more than fits', 'n'.repeat(65)],
+  ['what is no single byte', 'ñ4'],
+])('an id of %s is refused before it is in the log, where it would end the group', async (_, text) => {
+  const scene = new Scene(3)
+  const { replica } = await scene.leader()
+  const [refused] = await scene.outcomes([replica.addReplica(id(text))])
+  expect(refused).toBeInstanceOf(ConfigurationError)
+  expect(await scene.outcomes([replica.propose(command('a'))])).toEqual(['a'])
+  expect(replica.membership()).toEqual({ voters: ['n1', 'n2', 'n3'], learners: [] })
 })
 
 test('a learner that is removed while it is being added stays out', async () => {

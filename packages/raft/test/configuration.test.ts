@@ -9,6 +9,7 @@ test.each([
   ['a replica twice', ['n1', 'n2', 'n1'], 'n1', /names the replica n1 twice/],
   ['a replica that is none of its members', ['n1', 'n2', 'n3'], 'n9', /n9 is none of the group's members n1, n2, n3/],
   ['an empty id', ['n1', '', 'n3'], 'n1', /"" cannot be the id/],
+  ['an id that is no token', ['n1', 'n.2', 'n3'], 'n1', /"n.2" cannot be the id/],
 ])('a group with %s is refused before anything is written', (_, members, replica, text) => {
   const { disk } = new Simulation({ seed: 1 }).process(replica)
   const init = (): void => {
