@@ -5,7 +5,7 @@ import type { Event } from './event.ts'
 import { checkIds, isMember, type Membership, type MembershipChange } from './membership.ts'
 import type { LogIndex, ReplicaId } from './message.ts'
 import { Proposals } from './proposals.ts'
-import { leaderOf, membershipOf, type RaftState } from './state.ts'
+import { leaderElsewhere, membershipOf, type RaftState } from './state.ts'
 
 /** How long a new replica may take to catch up before whoever adds it is told. It stays a learner, and goes on catching up. */
 const maxCatchUpMs = 10 * 60_000
@@ -117,6 +117,6 @@ export class Administration {
   }
 
   private notLeader(): NotLeaderError {
-    return new NotLeaderError(leaderOf(this.ports.state))
+    return new NotLeaderError(leaderElsewhere(this.ports.state))
   }
 }

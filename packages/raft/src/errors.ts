@@ -5,7 +5,7 @@ import type { ReplicaId } from './message.ts'
 export class NotLeaderError extends Error {
   override readonly name = 'NotLeaderError'
   readonly code = 'not-leader'
-  /** Who leads, as far as this replica knows. */
+  /** Who else leads, as far as this replica knows; undefined too while it hands its own leadership over. */
   readonly leader: ReplicaId | undefined
   constructor(leader: ReplicaId | undefined) {
     super(

@@ -24,7 +24,7 @@ import { ReplicaDisk } from './replica-disk.ts'
 import { ReplicaTelemetry } from './replica-telemetry.ts'
 import { checkSettings, defaultSettings } from './settings.ts'
 import type { OverlaySpace } from './space.ts'
-import { createState, leaderOf, membershipOf, type RaftState } from './state.ts'
+import { createState, leaderElsewhere, leaderOf, membershipOf, type RaftState } from './state.ts'
 
 /** A tick counts for no more than this many heartbeats: a late timer means that this process slept, not that others were silent. */
 const maxTickHeartbeats = 2
@@ -326,7 +326,7 @@ export class RunningReplica<Result> implements Replica<Result> {
   }
 
   private refusal(why: Refusal, what: string): Error {
-    return why === 'notLeader' ? new NotLeaderError(leaderOf(this.state)) : new OverloadedError(what)
+    return why === 'notLeader' ? new NotLeaderError(leaderElsewhere(this.state)) : new OverloadedError(what)
   }
 
   private tell(event: RaftEvent): void {

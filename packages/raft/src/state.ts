@@ -9,6 +9,9 @@ import type { RaftSettings } from './settings.ts'
 import type { Incoming } from './snapshot.ts'
 import type { StagedSnapshot } from './store.ts'
 
+/** Messages that wait for one flush; more are lost, as on their way. Far more than a group says within one, were it the slowest. */
+const maxHeldMessages = 1024
+
 /** What must be on disk before anything is said in the term (Raft paper, figure 2: persistent state). */
 export interface HardState {
   readonly term: Term
@@ -192,6 +195,12 @@ export function createFollower(leader: ReplicaId | undefined, commitIndex: LogIn
   return { kind: 'follower', leader, receivedIndex: commitIndex, owesReply: false, toldIndex: 0 as LogIndex }
 }
 
+/** Where whoever this replica sends away may be heard: never here, also while it still leads but hands over. */
+export function leaderElsewhere(state: RaftState): ReplicaId | undefined {
+  const leader = leaderOf(state)
+  return leader === state.id ? undefined : leader
+}
+
 export function drawElectionTimeoutMs(settings: RaftSettings, chance: number): number {
   const { electionTimeoutMinMs, electionTimeoutMaxMs } = settings
   return electionTimeoutMinMs + chance * (electionTimeoutMaxMs - electionTimeoutMinMs)
@@ -211,5 +220,5 @@ export function isHardStateDurable(state: RaftState): boolean {
 /** Sends a message of the present term, or holds it back until term and vote are on disk: the one way out for all messages. */
 export function send(state: RaftState, to: ReplicaId, message: Message, effects: Effect[]): void {
   if (isHardStateDurable(state)) effects.push({ kind: 'send', to, message })
-  else state.held.push({ to, message })
+  else if (state.held.length < maxHeldMessages) state.held.push({ to, message })
 }

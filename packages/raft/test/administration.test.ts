@@ -148,6 +148,7 @@ test('leadership goes to whom it is given to, and no proposal fails for that', a
   const results = await scene.outcomes([...before, handing, replica.propose(command('late'))])
   expect(results.slice(0, 4)).toEqual(['a', 'b', 'c', undefined])
   expect(results[4]).toBeInstanceOf(NotLeaderError)
+  expect(results[4]).toMatchObject({ leader: undefined })
   const next = await scene.leader(first)
   expect(next.id).toBe(target)
   expect(scene.events.filter(({ kind }) => kind === 'transferred')).toMatchObject([{ on: first, leader: target }])

@@ -1,5 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
+import { step } from '../src/core.ts'
 import { entryBytes } from '../src/log.ts'
 import { encodeMembership } from '../src/membership.ts'
 import type { LogIndex, ReplicaId, Term } from '../src/message.ts'
@@ -172,6 +173,19 @@ test('whoever is removed by a change that may not be committed stands, but does 
   expect(core.state.role.kind).toBe('candidate')
   core.hear('n3', { kind: 'voteReply', term: 2 as Term, granted: true })
   expect(core.state.role.kind).toBe('leader')
+})
+
+test('what waits for a flush that does not end takes no more than its bound', () => {
+  const { state } = new DrivenCore({ voters: three })
+  const request = { term: 5 as Term, lastIndex: 0 as LogIndex, lastTerm: 0 as Term }
+  const from = 'n2' as ReplicaId
+  step(state, [{ kind: 'received', from, message: { kind: 'requestVote', ...request, isTransfer: false } }])
+  for (let round = 0; round < 5000; round++) {
+    step(state, [{ kind: 'received', from, message: { kind: 'requestPreVote', ...request } }])
+  }
+  expect(state.held).toHaveLength(1024)
+  const effects = step(state, [{ kind: 'persisted', write: 1 }])
+  expect(effects[0]).toMatchObject({ kind: 'send', to: 'n2', message: { kind: 'voteReply', granted: true } })
 })
 
 test('the disk is told the members as of what is applied, not those that may be rolled back', () => {
