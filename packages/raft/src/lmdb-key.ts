@@ -7,13 +7,13 @@ const firstGenerationPrefix = 'S'
 const generationPrefix = 'G'
 const afterAllKeys = Buffer.from([0xff])
 
-export const recordKeys = {
+export const recordKeys: Readonly<Record<RecordName, Buffer>> = {
   identity: Buffer.from('I'),
   state: Buffer.from('H'),
   base: Buffer.from('B'),
   runs: Buffer.from('R'),
   staged: Buffer.from('N'),
-} as const satisfies Record<RecordName, Buffer>
+}
 
 export function logKey(index: number): Buffer {
   const key = Buffer.allocUnsafe(9)

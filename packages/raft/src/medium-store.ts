@@ -48,7 +48,7 @@ export class MediumStore implements LogStore {
   state: StoredState
   base: StoredBase
   lastIndex: LogIndex
-  readonly sizes = new LogSizes()
+  readonly sizes: LogSizes = new LogSizes()
   staged: StoredStaged | undefined
   readonly starts: number
   peerStarts: ReadonlyMap<ReplicaId, number>
