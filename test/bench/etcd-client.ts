@@ -1,37 +1,33 @@
 import { once } from 'node:events'
 import { type ClientHttp2Session, connect } from 'node:http2'
+import { Client, credentials } from '@grpc/grpc-js'
 
+/** Writes to etcd, and says by the callback whether etcd answered that it is done. */
+export type Put = (key: Uint8Array, value: Uint8Array, whenAnswered: (isDone: boolean) => void) => void
+
+/** How a Node program may speak to etcd. */
+export const etcdClients = ['http2', 'grpc-js'] as const
+export type EtcdClient = (typeof etcdClients)[number]
+
+const putPath = '/etcdserverpb.KV/Put'
 const frameHeaderBytes = 5
-const putHeaders = {
-  ':method': 'POST',
-  ':path': '/etcdserverpb.KV/Put',
-  'content-type': 'application/grpc',
-  te: 'trailers',
+
+/** Connects to one member, several times, and writes over each connection in turn. */
+export async function connectEtcd(client: EtcdClient, url: string, connections: number): Promise<Put> {
+  const puts = await Promise.all(
+    Array.from({ length: connections }, () => (client === 'http2' ? overHttp2(url) : overGrpc(url))),
+  )
+  let next = 0
+  return (key, value, whenAnswered) => puts[next++ % connections]?.(key, value, whenAnswered)
 }
 
-/**
- * Writes to etcd by its gRPC interface, on HTTP/2 as Node has it and nothing over it: the general library for gRPC takes more CPU for
- * each call, and on a small machine etcd would have to do without that.
- */
-export class EtcdClient {
-  readonly #sessions: readonly ClientHttp2Session[]
-  #next = 0
-
-  private constructor(sessions: readonly ClientHttp2Session[]) {
-    this.#sessions = sessions
-  }
-
-  static async connect(url: string, connections: number): Promise<EtcdClient> {
-    const sessions = Array.from({ length: connections }, () => connect(url))
-    await Promise.all(sessions.map((session) => once(session, 'connect')))
-    return new EtcdClient(sessions)
-  }
-
-  /** Says by the callback whether etcd answered that it is done. */
-  put(key: Uint8Array, value: Uint8Array, whenAnswered: (isDone: boolean) => void): void {
-    const session = this.#sessions[this.#next++ % this.#sessions.length]
-    if (session === undefined) throw new Error('A client of etcd has at least one connection.')
-    const stream = session.request(putHeaders)
+/** By Node's HTTP/2 and nothing over it: it leaves etcd more of a small machine's CPU than any client that people use. */
+async function overHttp2(url: string): Promise<Put> {
+  const session: ClientHttp2Session = connect(url)
+  await once(session, 'connect')
+  const headers = { ':method': 'POST', ':path': putPath, 'content-type': 'application/grpc', te: 'trailers' }
+  return (key, value, whenAnswered) => {
+    const stream = session.request(headers)
     let status: unknown
     stream.on('trailers', (trailers) => {
       status = trailers['grpc-status']
@@ -39,23 +35,34 @@ export class EtcdClient {
     stream.on('error', () => {}) // 'close' follows, with no status
     stream.on('close', () => whenAnswered(status === '0'))
     stream.resume()
-    stream.end(putRequest(key, value))
+    stream.end(frameOf(putRequest(key, value)))
   }
 }
 
-/** One frame of gRPC, not compressed, with an etcdserverpb.PutRequest: key in field 1, value in field 2. */
-function putRequest(key: Uint8Array, value: Uint8Array): Uint8Array {
-  const fields = [...fieldHeader(1, key.length), ...key, ...fieldHeader(2, value.length)]
-  const frame = Buffer.allocUnsafe(frameHeaderBytes + fields.length + value.length)
-  frame[0] = 0
-  frame.writeUInt32BE(fields.length + value.length, 1)
-  frame.set(fields, frameHeaderBytes)
-  frame.set(value, frameHeaderBytes + fields.length)
-  return frame
+/** By the library that clients of etcd for Node are built on. */
+async function overGrpc(url: string): Promise<Put> {
+  // Else the library lets all clients of one address share one connection.
+  const client = new Client(new URL(url).host, credentials.createInsecure(), { 'grpc.use_local_subchannel_pool': 1 })
+  const asIs = (bytes: Buffer): Buffer => bytes
+  return (key, value, whenAnswered) => {
+    client.makeUnaryRequest(putPath, asIs, asIs, putRequest(key, value), (error) => whenAnswered(error === null))
+  }
+}
+
+/** An etcdserverpb.PutRequest: key in field 1, value in field 2. */
+function putRequest(key: Uint8Array, value: Uint8Array): Buffer {
+  return Buffer.concat([fieldHeader(1, key.length), key, fieldHeader(2, value.length), value])
 }
 
 /** Protobuf's: number and type of the field in one byte, then the length, seven bits a byte. */
-function fieldHeader(field: number, length: number): readonly number[] {
+function fieldHeader(field: number, length: number): Uint8Array {
   const tag = (field << 3) | 2
-  return length < 0x80 ? [tag, length] : [tag, (length & 0x7f) | 0x80, length >>> 7]
+  return Uint8Array.from(length < 0x80 ? [tag, length] : [tag, (length & 0x7f) | 0x80, length >>> 7])
+}
+
+/** A message of gRPC, not compressed. */
+function frameOf(message: Uint8Array): Uint8Array {
+  const header = Buffer.alloc(frameHeaderBytes)
+  header.writeUInt32BE(message.length, 1)
+  return Buffer.concat([header, message])
 }

@@ -4,7 +4,7 @@ import { connectNats } from '@verdict/runtime'
 import { registerKeyBytes } from '../raft/registers.ts'
 import { decodeAnswer, proposalHeaderBytes, proposeSubject } from '../raft/wire.ts'
 import { measure, type Write } from './closed-loop.ts'
-import { EtcdClient } from './etcd-client.ts'
+import { connectEtcd, type EtcdClient } from './etcd-client.ts'
 import type { Round } from './generator-process.ts'
 
 /** An entry: a key and its value. */
@@ -12,7 +12,7 @@ const entryBytes = 200
 /** Keys are written in turn, and then over again: what is kept does not grow, and no key is written twice at once. */
 const keys = 10_000
 
-const { SYSTEM, NATS_URL = '', ETCD_URL = '', ETCD_CONNECTIONS = '16' } = process.env
+const { SYSTEM, NATS_URL = '', ETCD_URL = '', ETCD_CONNECTIONS = '16', ETCD_CLIENT = '' } = process.env
 const write = SYSTEM === 'etcd' ? await writeToEtcd() : await writeToRaft()
 console.log(JSON.stringify({ msg: 'serving' }))
 process.once('SIGTERM', () => process.exit(0))
@@ -45,10 +45,10 @@ async function writeToRaft(): Promise<Write> {
 }
 
 async function writeToEtcd(): Promise<Write> {
-  const client = await EtcdClient.connect(ETCD_URL, Number(ETCD_CONNECTIONS))
+  const put = await connectEtcd(ETCD_CLIENT as EtcdClient, ETCD_URL, Number(ETCD_CONNECTIONS))
   const value = Buffer.alloc(entryBytes - registerKeyBytes, 'v')
   let last = 0
-  return (whenAnswered) => client.put(Buffer.from(keyOf(++last), 'latin1'), value, whenAnswered)
+  return (whenAnswered) => put(Buffer.from(keyOf(++last), 'latin1'), value, whenAnswered)
 }
 
 function keyOf(number: number): string {

@@ -8,17 +8,19 @@ import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { Group } from '../raft/group.ts'
 import { Etcd, etcdProgram } from './etcd.ts'
+import { type EtcdClient, etcdClients } from './etcd-client.ts'
 import { Generator } from './generator-process.ts'
 import { CpuTimes, flushProbeUs } from './machine.ts'
 import { median } from './median.ts'
 
-const usage = `npm run bench:raft -- [--json] [--in-flight 1,16,64,256,1024] [--seconds 3] [--rounds 3] [--etcd-connections 16]
-                      [--profile FOLDER]
+const usage = `npm run bench:raft -- [--json] [--in-flight 1,16,64,256,1024] [--seconds 3] [--rounds 3] [--etcd-client http2]
+                      [--etcd-connections 16] [--profile FOLDER]
 
 Prints for each number of writes in flight, as medians over the rounds: committed entries a second, median and 99th percentile of the
 time until the client has the answer, CPU seconds per 1,000 entries of all servers (replicas and nats-server, or etcd's members) and
 of the client, and the ratio to etcd. Beside it a flush probe, the load average, and the CPU that other processes took meanwhile.
---json prints one JSON object a line instead. --profile has each replica write a CPU profile into a folder.
+etcd is written to by its gRPC interface: over Node's HTTP/2 alone, or by the library that Node programs use for it (grpc-js), which takes
+more CPU for each write. --json prints one JSON object a line instead. --profile has each replica write a CPU profile into a folder.
 `
 
 const { values } = parseArgs({
@@ -27,6 +29,7 @@ const { values } = parseArgs({
     'in-flight': { type: 'string', default: '1,16,64,256,1024' },
     seconds: { type: 'string', default: '3' },
     rounds: { type: 'string', default: '3' },
+    'etcd-client': { type: 'string', default: 'http2' },
     'etcd-connections': { type: 'string', default: '16' },
     profile: { type: 'string' },
     help: { type: 'boolean', default: false },
@@ -99,8 +102,15 @@ async function loadEtcd(etcd: Etcd): Promise<System> {
     SYSTEM: 'etcd',
     ETCD_URL: await etcd.leaderUrl(),
     ETCD_CONNECTIONS: values['etcd-connections'],
+    ETCD_CLIENT: clientOf(values['etcd-client']),
   }
   return { name: 'etcd', servers: etcd.pids, generator: await Generator.start(generator, environment) }
+}
+
+function clientOf(name: string): EtcdClient {
+  const client = etcdClients.find((known) => known === name)
+  if (client === undefined) throw new Error(`${name} is no client of etcd here; expected ${etcdClients.join(' or ')}.`)
+  return client
 }
 
 /** Turn by turn, so that what the machine does meanwhile strikes both. */
