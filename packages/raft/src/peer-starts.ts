@@ -13,7 +13,8 @@ const maxRemembered = 64
 
 /**
  * Finds stores that are older than their promises: each start has a higher number, on disk with whatever is first promised in it, and
- * others remember it. Whoever comes with a lower one runs on a copy of its store from before, and has forgotten votes and entries.
+ * others remember it. Whoever comes with a lower one runs on a copy of its store from before, and has forgotten votes and entries. Not
+ * found so is a copy made during the last start or the one before: it was, or will have been, started as often as others know.
  */
 export class PeerStarts {
   private readonly own: number

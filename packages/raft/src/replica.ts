@@ -57,7 +57,8 @@ export interface Replica<Result> {
   addReplica(id: ReplicaId): Promise<Membership>
   /**
    * Removes a replica for good, a learner or a voter, this one itself too: its id must never come back. Resolves with the membership
-   * once that is committed. A leader that removes itself hands over to another.
+   * once that is committed. A leader that removes itself hands over to another. Who is away meanwhile is not told when it comes back,
+   * and asks in vain for votes: stop it.
    * @throws as `addReplica`
    */
   removeReplica(id: ReplicaId): Promise<Membership>

@@ -22,7 +22,7 @@ import { Proposals } from './proposals.ts'
 import type { RaftStatus, Replica, ReplicaOptions } from './replica.ts'
 import { ReplicaDisk } from './replica-disk.ts'
 import { ReplicaTelemetry } from './replica-telemetry.ts'
-import { checkSettings, defaultSettings } from './settings.ts'
+import { checkPayload, checkSettings, defaultSettings } from './settings.ts'
 import type { OverlaySpace } from './space.ts'
 import { createState, leaderElsewhere, leaderOf, membershipOf, type RaftState } from './state.ts'
 
@@ -62,6 +62,7 @@ export class RunningReplica<Result> implements Replica<Result> {
     const settings = { ...defaultSettings, ...options.settings }
     const maxAppendBytes = Math.min(settings.maxAppendBytes, world.bus.maxPayloadBytes - maxHeaderBytes)
     checkSettings({ ...settings, maxAppendBytes })
+    checkPayload(world.bus.maxPayloadBytes)
     const { hardState, appliedIndex, membership } = store.state
     this.state = createState({
       id,

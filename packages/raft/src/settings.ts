@@ -1,5 +1,8 @@
 import { ConfigurationError } from './errors.ts'
 import { maxReplicaIdBytes, maxReplicas } from './membership.ts'
+import { maxChunkHeaderBytes } from './snapshot-codec.ts'
+import { valueOverheadBytes } from './snapshot-values.ts'
+import { maxKeyLength, maxValueBytes } from './space.ts'
 
 /** Timing and bounds of one replica. All replicas of a group should have the same. */
 export interface RaftSettings {
@@ -76,6 +79,9 @@ export const defaultSettings: RaftSettings = {
 /** The largest membership fits with room to spare. */
 const minAppendBytes = 2 * maxReplicas * maxReplicaIdBytes
 
+/** A chunk of a snapshot brings one value at least, whole. */
+const minPayloadBytes = maxChunkHeaderBytes + maxKeyLength + valueOverheadBytes + maxValueBytes
+
 /** What a time-out must be above, in heartbeats: with less, one lost heartbeat would depose a leader. */
 const minHeartbeatsPerElection = 2
 
@@ -110,4 +116,16 @@ export function checkSettings(settings: RaftSettings): void {
         'any membership.',
     )
   }
+}
+
+/**
+ * @throws ConfigurationError when the bus cannot carry each value that the space may have: a leader would fail with the first one that
+ * does not fit, and so would the next.
+ */
+export function checkPayload(maxPayloadBytes: number): void {
+  if (maxPayloadBytes >= minPayloadBytes) return
+  throw new ConfigurationError(
+    `The bus carries at most ${maxPayloadBytes} bytes in one message; expected at least ${minPayloadBytes}, so that a snapshot can bring ` +
+      'any value of the space. Raise max_payload of the NATS server; 1 MiB, its default, is enough.',
+  )
 }

@@ -5,10 +5,10 @@ import type { LogStore } from './store.ts'
 type Changes = Map<string, Uint8Array | undefined>
 
 /** As the stores allow: LMDB's keys end at 1,978 bytes, and code units are compared only where each is one byte. */
-const maxKeyLength = 400
+export const maxKeyLength = 400
 const keyPattern = /^[\x20-\x7e]+$/
 /** A message carries a value of a snapshot whole: half of what NATS takes in one, and twice the largest command. */
-const maxValueBytes = 512 * 1024
+export const maxValueBytes: number = 512 * 1024
 
 /**
  * The state space as it will be on disk: the store, and over it the changes that are being written, and over them those that

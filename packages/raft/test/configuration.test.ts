@@ -46,3 +46,15 @@ test.each([
   await expect(starting).rejects.toThrow(text)
   expect([...process.disk.contents]).toEqual(before)
 })
+
+test('a bus that cannot carry the largest value of the space is refused at start', async () => {
+  const process = new Simulation({ seed: 1, maxPayloadBytes: 256 * 1024 }).process('n1')
+  const identity = { group: 'g', replica: 'n1' as ReplicaId, members: ['n1' as ReplicaId] }
+  initSimulatedStore({ disk: process.disk, ...identity })
+  process.start()
+  const { world } = process
+  const store = openSimulatedStore({ disk: world.disk, ...identity })
+  const starting = startReplica({ id: identity.replica, store, machine, world, subject: (from, to) => `${from}.${to}` })
+  await expect(starting).rejects.toThrow(ConfigurationError)
+  await expect(starting).rejects.toThrow(/carries at most 262144 bytes in one message; expected at least \d{6}/)
+})
