@@ -116,7 +116,7 @@ class RunningCoordinator implements Coordinator {
   }
 
   async start(): Promise<void> {
-    const { manifest, replica, store, world, raft } = this.options
+    const { replica, store, world, raft } = this.options
     this.replica = await startReplica<Applied>({
       id: replica,
       store,

@@ -13,7 +13,7 @@ export interface LmdbStoreOptions extends StoreIdentity {
 }
 
 /** Far above what a group keeps that settles and compacts; below what fills a small disk unnoticed. */
-export const defaultMaxMapBytes: number = 16 * 1024 * 1024 * 1024
+const defaultMaxMapBytes: number = 16 * 1024 * 1024 * 1024
 
 /**
  * Makes the store of a new replica.

@@ -8,7 +8,7 @@ import {
   type StoreBatch,
   StoreError,
 } from '../src/index.ts'
-import { command, machine, Scene } from './scene.ts'
+import { command, Scene } from './scene.ts'
 
 test('a proposal resolves with the result once it is committed and applied here', async () => {
   const scene = new Scene(3)

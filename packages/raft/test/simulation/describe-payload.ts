@@ -12,5 +12,5 @@ export function describePayload(payload: Uint8Array): string {
 function describe(name: string, value: unknown): string {
   if (name === 'entries') return (value as readonly Entry[]).map(({ index, term }) => `${index}:${term}`).join(',')
   if (name === 'values') return (value as readonly (readonly [string, Uint8Array])[]).map(([key]) => key).join(',')
-  return typeof value === 'object' ? JSON.stringify(value) : String(value)
+  return typeof value === 'string' ? value : (JSON.stringify(value) ?? 'none')
 }
