@@ -114,6 +114,8 @@ export class MediumStore implements LogStore {
     const state = { hardState, appliedIndex, membership }
     const nextBase = compactTo === undefined ? base : this.baseAt(compactTo)
     const staged = this.stagedAfter(chunk, appliedIndex)
+    // The medium may show the change before it says that it has landed: what is being forgotten is not to be read from now on.
+    this.base = nextBase
     await this.commit((writer) => {
       writer.putRecord('state', encodeStoredState(state))
       this.putEntries(writer, entries)
@@ -127,7 +129,6 @@ export class MediumStore implements LogStore {
       if (peerStarts !== undefined) this.putRuns(writer, peerStarts)
     })
     this.state = state
-    this.base = nextBase
     this.lastIndex = last
     if (nextBase !== base) this.sizes.removedUpTo(nextBase.index)
     if (peerStarts !== undefined) this.peerStarts = peerStarts

@@ -2,6 +2,7 @@ import { maxHeaderBytes } from './codec.ts'
 import { nextCompaction } from './compaction.ts'
 import type { Effect } from './effect.ts'
 import type { Event } from './event.ts'
+import { invariant } from './invariant.ts'
 import { plus } from './log.ts'
 import type { LogIndex } from './message.ts'
 import type { RaftEvent } from './notice.ts'
@@ -112,6 +113,7 @@ export class ReplicaDisk {
       return
     }
     const entries = this.store.read(plus(prevIndex, 1), maxEntriesPerAppend, maxAppendBytes)
+    invariant(entries.length > 0, `entry ${prevIndex + 1} is on disk, since memory let it go`)
     this.listener.happen({ kind: 'loaded', to, prevIndex, prevTerm, entries })
   }
 }

@@ -60,6 +60,16 @@ export function describeSnapshots(run: (body: (place: StorePlace) => Promise<voi
       await again.close()
     }))
 
+  test('what a write under way forgets is no part of the log any more, though the write may not have been told of yet', () =>
+    run(async (place) => {
+      const store = await written(place)
+      const writing = store.write(batchOf({ appliedIndex: 10 as LogIndex, compactTo: 4 as LogIndex }))
+      expect([3, 4, 5].map((index) => store.termAt(index as LogIndex))).toEqual([undefined, 1, 1])
+      expect(() => store.read(4 as LogIndex, 1, 100)).toThrow(InvariantError)
+      await writing
+      await store.close()
+    }))
+
   test('a log can be compacted to its very end, and goes on from there', () =>
     run(async (place) => {
       const store = await written(place)

@@ -115,12 +115,11 @@ export class Clients {
     return at
   }
 
-  /** Mostly whoever leads; sometimes anybody, and somebody who believes that it still leads. */
+  /** Mostly somebody who believes that it leads, be it still or already; sometimes anybody. */
   #somebody(): Member | undefined {
-    const { running, leader } = this.#group
-    if (leader !== undefined && this.#random.chance(0.8)) return leader
+    const { running } = this.#group
     const leading = running.filter(({ replica }) => replica?.state.role.kind === 'leader')
-    const choices = leading.length > 0 && this.#random.chance(0.5) ? leading : running
+    const choices = leading.length > 0 && this.#random.chance(0.9) ? leading : running
     return choices.length === 0 ? undefined : this.#random.pick(choices)
   }
 
@@ -163,7 +162,7 @@ export class Clients {
   #drawCall(): Call {
     const key = this.#random.pick(keys)
     const value = String(this.#entered.length)
-    const kind = this.#random.pick(['read', 'read', 'write', 'append', 'append', 'swap'] as const)
+    const kind = this.#random.pick(['read', 'read', 'read', 'write', 'append', 'swap'] as const)
     if (kind === 'read') return { kind, key }
     return kind === 'swap' ? { kind, key, expected: this.#lastSeen(key), value } : { kind, key, value }
   }

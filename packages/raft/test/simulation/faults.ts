@@ -5,8 +5,10 @@ import type { Weather } from './weather.ts'
 const tickMs = 10
 const calmDisk = { minFlushMs: 0.1, maxFlushMs: 0.5 }
 const calmNetwork = { lossProbability: 0, duplicateProbability: 0, reorderProbability: 0, maxDelayMs: 0.6 }
-/** Clocks that differ by more than this belong to broken machines. */
-const clockRates = { slowest: 0.7, fastest: 1.4 }
+/** A leader's first entries are on their way so many times as long as a message at most. */
+const firstWords = 8
+/** So much apart that a leader that nobody hears leads on while others have long elected another. */
+const clockRates = { slowest: 0.4, fastest: 2 }
 
 /** What can strike; each is counted under its name when it does. */
 export const faultNames = [
@@ -39,7 +41,7 @@ export class Faults {
   }
 
   start(): void {
-    const { loss, duplication, reordering, maxDelayMs, strikeElected, dieSending } = this.#weather
+    const { clockRate, loss, duplication, reordering, maxDelayMs, strikeElected, dieSending } = this.#weather
     const { network } = this.#group.simulation
     network.set({
       lossProbability: loss,
@@ -47,6 +49,7 @@ export class Faults {
       reorderProbability: reordering,
       maxDelayMs,
     })
+    if (clockRate > 0) for (const { process } of this.#group.members) this.#setClock(process)
     this.#group.onElected((member) => {
       if (!this.#stopped && this.#random.chance(strikeElected)) this.#strikeElected(member)
     })
@@ -64,7 +67,10 @@ export class Faults {
     const { simulation, members } = this.#group
     simulation.network.set(calmNetwork)
     simulation.network.heal()
-    for (const { process } of members) Object.assign(process.disk.conditions, calmDisk)
+    for (const { process } of members) {
+      Object.assign(process.disk.conditions, calmDisk)
+      process.setClockRate(1)
+    }
     this.#group.revive()
   }
 
@@ -105,7 +111,7 @@ export class Faults {
         return
       case 'clockRate':
         this.#count(name)
-        process.setClockRate(this.#random.between(clockRates.slowest, clockRates.fastest))
+        this.#setClock(process)
         return
       case 'strikeElected':
       case 'dieSending':
@@ -116,10 +122,11 @@ export class Faults {
   /** A leader whose first entries get to few disks, or to none but its own: the stuff of figure 8. */
   #strikeElected({ process }: Member): void {
     this.#count('strikeElected')
-    const { simulation, circumstances } = this.#group
+    const { simulation } = this.#group
     const strike = this.#random.chance(0.5) ? () => this.#isolate(process.name) : () => this.#kill(process, 'crash')
     if (this.#random.chance(0.5)) this.#isolate(process.name)
-    else simulation.plan(this.#random.between(0, circumstances.timeoutMs), () => this.#stopped || strike())
+    else
+      simulation.plan(this.#random.between(0, firstWords * this.#weather.maxDelayMs), () => this.#stopped || strike())
   }
 
   #victim(): Member {
@@ -141,11 +148,17 @@ export class Faults {
     if (!process.running && !isRetired) process.start()
   }
 
+  /** As often as not it wakes up cut off: one that led has nobody to tell it that others lead by now. */
   #pause(process: SimulatedProcess): void {
     if (!process.running || process.paused) return
     this.#count('pause')
     process.pause()
+    if (this.#random.chance(0.5)) this.#isolate(process.name)
     this.#later(() => process.running && process.paused && process.resume())
+  }
+
+  #setClock(process: SimulatedProcess): void {
+    process.setClockRate(this.#random.between(clockRates.slowest, clockRates.fastest))
   }
 
   #isolate(name: string): void {
