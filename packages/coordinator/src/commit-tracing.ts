@@ -26,6 +26,7 @@ import {
   describeReason,
   fail,
   leadershipLost,
+  startPart,
   type TraceField,
   toParticipant,
   traceOf,
@@ -73,10 +74,10 @@ export class CommitTracing {
       known.span.addEvent(spanEvents.resent, { [spanAttributes.attempt]: known.sent })
       return known.trace
     }
-    this.votes ??= this.tracer.startSpan(spanNames.votes, {}, this.context)
+    this.votes ??= startPart(this.tracer, spanNames.votes, this.context)
     const method = methodName(participant, methods.prepare)
-    const options = toParticipant(method, this.id, participant)
-    const span = this.tracer.startSpan(method, options, trace.setSpan(ROOT_CONTEXT, this.votes))
+    const within = trace.setSpan(ROOT_CONTEXT, this.votes)
+    const span = startPart(this.tracer, method, within, () => toParticipant(method, this.id, participant))
     const prepare = { span, trace: traceOf(span, transaction), sent: 1 }
     this.prepares.set(participant, prepare)
     return prepare.trace
@@ -123,7 +124,8 @@ export class CommitTracing {
 
   /** Runs what brings the decision into the log: what is proposed there is proposed by this span. */
   deciding<T>({ outcome }: Decision, propose: () => T): T {
-    this.decide = this.tracer.startSpan(spanNames.decide, { attributes: { [labels.outcome]: outcome } }, this.context)
+    const options = () => ({ attributes: { [labels.outcome]: outcome } })
+    this.decide = startPart(this.tracer, spanNames.decide, this.context, options)
     return context.with(trace.setSpan(ROOT_CONTEXT, this.decide), propose)
   }
 

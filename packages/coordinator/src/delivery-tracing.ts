@@ -2,7 +2,16 @@ import { type Context, ROOT_CONTEXT, type Span } from '@opentelemetry/api'
 import type { DecisionRecord, HazardKind, ParticipantName } from '@verdict/protocol'
 import { labels, linksTo, methodName, methods, spanAttributes } from '@verdict/protocol/telemetry'
 import type { Delivery, DeliveryEvent } from './delivery.ts'
-import { abandon, coordinatorTracer, fail, leadershipLost, type TraceField, toParticipant, traceOf } from './span.ts'
+import {
+  abandon,
+  coordinatorTracer,
+  fail,
+  leadershipLost,
+  startPart,
+  type TraceField,
+  toParticipant,
+  traceOf,
+} from './span.ts'
 
 /** An outcome on its way to one participant. */
 interface Telling {
@@ -40,13 +49,16 @@ export class DeliveryTracing {
       this.end(before.span, (span) => fail(span, code, message))
     }
     const method = methodName(participant, methods.outcome)
-    const options = toParticipant(method, id, participant)
-    options.attributes[labels.outcome] = outcome
-    if (attempt > 1) options.attributes[spanAttributes.attempt] = attempt
+    const options = () => {
+      const made = toParticipant(method, id, participant)
+      made.attributes[labels.outcome] = outcome
+      if (attempt > 1) made.attributes[spanAttributes.attempt] = attempt
+      return made
+    }
     const span =
       this.within !== undefined && attempt === 1
-        ? this.tracer.startSpan(method, options, this.within)
-        : this.tracer.startSpan(method, { ...options, links: linksTo([transaction]) }, ROOT_CONTEXT)
+        ? startPart(this.tracer, method, this.within, options)
+        : this.tracer.startSpan(method, { ...options(), links: linksTo([transaction]) }, ROOT_CONTEXT)
     this.tellings.set(participant, { span, attempt })
     return traceOf(span, transaction)
   }

@@ -65,5 +65,5 @@ export {
   type Subjects,
   subjects,
 } from './subject.ts'
-export { readTraceContext, type TraceContext } from './trace.ts'
+export type { TraceContext } from './trace.ts'
 export type { CastVote, Durability, Vote } from './vote.ts'

@@ -12,14 +12,3 @@ export const maxTracestateLength = 512
 export function isTraceparent(text: string): boolean {
   return traceparentPattern.test(text)
 }
-
-/** The trace context that a propagator wrote into a carrier; undefined when it is none that may travel. */
-export function readTraceContext(carrier: {
-  readonly traceparent?: string
-  readonly tracestate?: string
-}): TraceContext | undefined {
-  const { traceparent, tracestate } = carrier
-  if (traceparent === undefined || !isTraceparent(traceparent)) return undefined
-  if (!tracestate || tracestate.length > maxTracestateLength) return { traceparent }
-  return { traceparent, tracestate }
-}

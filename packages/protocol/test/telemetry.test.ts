@@ -1,5 +1,5 @@
 import { createTraceState, isSpanContextValid, ROOT_CONTEXT, type SpanContext, trace } from '@opentelemetry/api'
-import { protocolErrors, readTraceContext, reasonCodes, type TraceContext } from '@verdict/protocol'
+import { protocolErrors, reasonCodes, type TraceContext } from '@verdict/protocol'
 import {
   BoundedLabel,
   codeLabel,
@@ -31,7 +31,7 @@ describe('the trace field of a message', () => {
         const traceState = state === undefined ? undefined : createTraceState(state)
         const within = trace.setSpanContext(ROOT_CONTEXT, { ...span, ...(traceState && { traceState }) })
         const field = traceField(within)
-        expect(field.trace && readTraceContext(field.trace)).toEqual(field.trace)
+        expect(field.trace?.traceparent).toMatch(/^00-[0-9a-f]{32}-[0-9a-f]{16}-0[01]$/)
         const read = spanOf(field.trace)
         expect(read).toMatchObject({ ...span, isRemote: true })
         expect(read?.traceState?.serialize()).toBe(state)

@@ -6,7 +6,7 @@ import {
   type SpanContext,
   trace,
 } from '@opentelemetry/api'
-import { readTraceContext, type TraceContext } from '../trace.ts'
+import { maxTracestateLength, type TraceContext } from '../trace.ts'
 
 /** W3C trace context, level 1: the only version that is written, and whose form later versions keep. */
 const version = '00'
@@ -20,8 +20,9 @@ export function traceField(of: Context): { readonly trace?: TraceContext } {
   if (span === undefined || !isSpanContextValid(span)) return {}
   const { traceId, spanId, traceFlags, traceState } = span
   const traceparent = `${version}-${traceId}-${spanId}-${traceFlags.toString(16).padStart(2, '0')}`
-  const found = readTraceContext({ traceparent, tracestate: traceState?.serialize() ?? '' })
-  return found === undefined ? {} : { trace: found }
+  const tracestate = traceState?.serialize()
+  if (!tracestate || tracestate.length > maxTracestateLength) return { trace: { traceparent } }
+  return { trace: { traceparent, tracestate } }
 }
 
 /** The getter: a context with the span that a message or record names as its remote parent; `onto` when it names none. */
