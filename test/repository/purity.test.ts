@@ -6,7 +6,10 @@ import { importsOf, type Source, sources, withoutComments } from './sources.ts'
 const cores: readonly { readonly files: string; readonly shells?: RegExp }[] = [
   // nested.ts marks the code that runs inside a branch: it belongs to the process, and both roles need it.
   { files: 'packages/protocol/src/**/*.ts', shells: /\/(nested|index|telemetry\/[a-z-]+)\.ts$/ },
-  { files: 'packages/raft/src/**/*.ts', shells: /\/(lmdb-store|replica|tracing|metering|index|internal)\.ts$/ },
+  {
+    files: 'packages/raft/src/**/*.ts',
+    shells: /\/((lmdb|medium)-[a-z]+|(running-)?replica|administration|tracing|metering|index|internal)\.ts$/,
+  },
   {
     files: 'packages/coordinator/src/**/*.ts',
     shells: /\/(leader|coordinator|calls|span|metering|[a-z]+-tracing|index|internal)\.ts$/,

@@ -23,12 +23,13 @@ interface Held {
   readonly packets: (() => void)[]
 }
 
-/** A bus in this process that loses and holds back what it is told to. */
+/** A bus in this process that loses, doubles and holds back what it is told to. */
 export class LossyBus implements Bus {
   readonly #bus = new MemoryBus()
   readonly maxPayloadBytes: number = this.#bus.maxPayloadBytes
   #losses: { readonly loss: Loss; came: number }[] = []
   #held: Held | undefined
+  #doubled: Type | undefined
   readonly #lost = new Map<Type, number>()
 
   /** Loses such messages from now on, and no others. */
@@ -40,6 +41,11 @@ export class LossyBus implements Bus {
   /** How many messages of a type were lost since it was last told which. */
   lost(type: Type): number {
     return this.#lost.get(type) ?? 0
+  }
+
+  /** Delivers messages of a type twice, in the same turn of the event loop. */
+  double(type: Type): void {
+    this.#doubled = type
   }
 
   /** Holds such messages back until another one was sent. */
@@ -65,7 +71,11 @@ export class LossyBus implements Bus {
   }
 
   subscribe(subject: string, handler: (message: BusMessage) => void, options?: SubscribeOptions): Subscription {
-    return this.#bus.subscribe(subject, handler, options)
+    const deliver = (message: BusMessage): void => {
+      handler(message)
+      if (this.#doubled !== undefined && decodePacket(message.payload).message.type === this.#doubled) handler(message)
+    }
+    return this.#bus.subscribe(subject, subject.includes('.raft.') ? handler : deliver, options)
   }
 
   flush(): Promise<void> {

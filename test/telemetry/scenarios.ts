@@ -209,8 +209,13 @@ export const scenarios: Readonly<Record<string, Scenario>> = {
     pictured: false,
   },
   'bounds of the log met': {
-    settings: { raft: { maxReadsWaiting: 0 } },
-    happen: ({ client }) => failed(client.look(client.newId(), { budgetMs: 300 })),
+    settings: { raft: { maxReadsWaiting: 1 } },
+    happen: async ({ bus, client }) => {
+      bus.double('look')
+      await client.look(client.newId())
+      bus.lose({ type: 'look' })
+      await failed(client.look(client.newId(), { budgetMs: 300 }))
+    },
     pictured: false,
   },
   inquiry: {
