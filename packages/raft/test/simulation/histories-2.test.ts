@@ -1,3 +1,3 @@
 import { describeHistories } from './histories.ts'
 
-describeHistories(201)
+describeHistories(1)

@@ -1,0 +1,59 @@
+/** Takes rules out of the sources, one at a time, and sees that each is missed: `npm run mutants`, or some of them: `npm run mutants -- snapshot`. */
+import { availableParallelism } from 'node:os'
+import { coreMutants } from './core-mutants.ts'
+import { membershipMutants } from './membership-mutants.ts'
+import { type Catcher, describe, type Mutant } from './mutant.ts'
+import { snapshotMutants } from './snapshot-mutants.ts'
+import { storeMutants } from './store-mutants.ts'
+import { Workbench } from './workbench.ts'
+
+const words = process.argv.slice(2)
+const mutants = [...coreMutants, ...membershipMutants, ...snapshotMutants, ...storeMutants].filter(({ fault, file }) =>
+  words.every((word) => `${file} ${fault}`.includes(word)),
+)
+const startedMs = performance.now()
+const problems = (await problemsWithoutMutants()) ?? (await catchAll())
+for (const problem of problems) console.log(`\n${problem}`)
+const seconds = Math.round((performance.now() - startedMs) / 1_000)
+console.log(`\n${mutants.length} mutants, ${problems.length} problems, ${seconds} s`)
+process.exitCode = problems.length === 0 && mutants.length > 0 ? 0 : 1
+
+/** A test that fails already before anything is taken out would catch everything. The histories are those that `npm test` runs. */
+async function problemsWithoutMutants(): Promise<readonly string[] | undefined> {
+  const catchers = mutants.flatMap(({ caughtBy }) => caughtBy)
+  const files = new Set(catchers.flatMap((catcher) => (catcher.kind === 'test' ? [catcher.file] : [])))
+  if (files.size === 0) return undefined
+  await using bench = await Workbench.open()
+  const { failed, output } = await bench.runFiles([...files])
+  return failed ? [`This fails without any mutant:\n${output}`] : undefined
+}
+
+async function catchAll(): Promise<readonly string[]> {
+  const waiting = [...mutants]
+  const found: string[] = []
+  const work = async (): Promise<void> => {
+    await using bench = await Workbench.open()
+    for (let mutant = waiting.shift(); mutant !== undefined; mutant = waiting.shift()) {
+      found.push(...(await catchOne(bench, mutant)))
+    }
+  }
+  await Promise.all(Array.from({ length: availableParallelism() }, work))
+  return found
+}
+
+async function catchOne(bench: Workbench, mutant: Mutant): Promise<readonly string[]> {
+  const { fault, file, caughtBy } = mutant
+  const begunMs = performance.now()
+  try {
+    const missed: Catcher[] = []
+    await bench.without(mutant, async () => {
+      for (const catcher of caughtBy) if (!(await bench.run(catcher)).failed) missed.push(catcher)
+    })
+    const seconds = ((performance.now() - begunMs) / 1_000).toFixed(1)
+    console.log(`${missed.length === 0 ? 'caught' : 'MISSED'} ${seconds.padStart(6)} s  ${file}: ${fault}`)
+    return missed.map((catcher) => `${file}: ${fault}\n  is not noticed by ${describe(catcher)}`)
+  } catch (error) {
+    console.log(`ERROR            ${file}: ${fault}`)
+    return [`${fault}: ${error instanceof Error ? error.message : String(error)}`]
+  }
+}
