@@ -124,10 +124,12 @@ export function receiveRequestPreVote(
 
 /**
  * Of two that ask at the same moment with equal logs, the one with the lower id does not support the other. Followers notice a
- * dead leader together; without this they would support each other, stand against each other, and split the vote.
+ * dead leader together; without this they would support each other, stand against each other, and split the vote. One that was refused
+ * by the other, which noticed later, does support it: else both would wait for a whole time-out.
  */
 function isOutranked(state: RaftState, from: ReplicaId, request: RequestPreVote): boolean {
-  const isRival = state.role.kind === 'preCandidate' && state.id < from
+  const { role } = state
+  const isRival = role.kind === 'preCandidate' && state.id < from && role.ballots.get(from) !== 'refused'
   return isRival && request.lastIndex === lastIndexOf(state.log) && request.lastTerm === lastTermOf(state.log)
 }
 
