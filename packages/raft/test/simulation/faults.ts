@@ -10,20 +10,17 @@ const firstWords = 8
 /** So much apart that a leader that nobody hears leads on while others have long elected another. */
 const clockRates = { slowest: 0.4, fastest: 2 }
 
-/** What can strike; each is counted under its name when it does. */
-export const faultNames = [
-  'crash',
-  'powerCut',
-  'blackout',
-  'pause',
-  'partition',
-  'cutOneWay',
-  'slowDisk',
-  'clockRate',
-  'strikeElected',
-  'dieSending',
-] as const
+/** What strikes now and then. */
+const strikes = ['crash', 'powerCut', 'blackout', 'pause', 'partition', 'cutOneWay', 'slowDisk', 'clockRate'] as const
+/** What strikes when something else happens. */
+const ambushes = ['strikeElected', 'dieSending'] as const
+/** What the network does all the time, in histories in which it does. */
+const nuisances = ['loss', 'duplication', 'reordering'] as const
 
+/** Each is counted under its name: when it strikes, or once for a history. */
+export const faultNames = [...strikes, ...ambushes, ...nuisances] as const
+
+type Strike = (typeof strikes)[number]
 type FaultName = (typeof faultNames)[number]
 
 /** Lets faults strike a group until it is told to stop, and counts those that did. */
@@ -49,6 +46,7 @@ export class Faults {
       reorderProbability: reordering,
       maxDelayMs,
     })
+    for (const name of nuisances) if (this.#weather[name] > 0) this.#count(name)
     if (clockRate > 0) for (const { process } of this.#group.members) this.#setClock(process)
     this.#group.onElected((member) => {
       if (!this.#stopped && this.#random.chance(strikeElected)) this.#strikeElected(member)
@@ -77,15 +75,12 @@ export class Faults {
   #tick(): void {
     this.#group.simulation.plan(tickMs, () => {
       if (this.#stopped) return
-      for (const name of faultNames) {
-        const rate = name === 'strikeElected' || name === 'dieSending' ? 0 : this.#weather[name]
-        if (this.#random.chance((rate * tickMs) / 1_000)) this.#strike(name)
-      }
+      for (const name of strikes) if (this.#random.chance((this.#weather[name] * tickMs) / 1_000)) this.#strike(name)
       this.#tick()
     })
   }
 
-  #strike(name: FaultName): void {
+  #strike(name: Strike): void {
     const { process } = this.#victim()
     switch (name) {
       case 'crash':
@@ -112,9 +107,6 @@ export class Faults {
       case 'clockRate':
         this.#count(name)
         this.#setClock(process)
-        return
-      case 'strikeElected':
-      case 'dieSending':
         return
     }
   }

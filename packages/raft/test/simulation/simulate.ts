@@ -56,7 +56,7 @@ async function simulate(from: number, count: number): Promise<number> {
   console.log(
     `clients: ${sums.operations} operations, of ${sums.uncertain} nobody knows; ${sums.terms} terms with a leader`,
   )
-  console.log(`faults: ${listed(faults)}`)
+  console.log(`faults (loss, duplication and reordering by histories): ${listed(faults)}`)
   console.log(`events: ${listed(events)}`)
   return failed === 0 ? 0 : 1
 }
