@@ -32,7 +32,8 @@ export function startSdk(
     ...(isExported(environment, 'TRACES') ? {} : { spanProcessors: [] }),
     ...(isExported(environment, 'METRICS') ? {} : { metricReaders: [] }),
     ...(isExported(environment, 'LOGS') ? {} : { logRecordProcessors: [] }),
-    instrumentations: [new RuntimeNodeInstrumentation()],
+    // It looks at the event loop a hundred times a second, which costs an idle process half a per cent of a core.
+    instrumentations: isExported(environment, 'METRICS') ? [new RuntimeNodeInstrumentation()] : [],
     logLevel: 'error', // until the next line the SDK speaks to stderr, whatever logger is set
   })
   diag.setLogger(diagnosticsTo(log), { logLevel: diagnosticLevel(environment), suppressOverrideMessage: true })
