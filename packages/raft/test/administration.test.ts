@@ -178,6 +178,7 @@ test('a leader that stops under load fails no proposal, and the next one serves 
   expect(results.slice(0, -1)).toEqual(texts)
   const next = await scene.leader(first)
   expect(scene.simulation.nowMs - stoppedMs).toBeLessThan(200)
+  expect(scene.events).toContainEqual(expect.objectContaining({ kind: 'transferred', on: first, leader: next.id }))
   expect(await scene.outcomes([next.replica.propose(command('z'))])).toEqual(['z'])
 })
 
