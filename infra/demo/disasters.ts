@@ -174,7 +174,8 @@ function watchPause({ ledger, signal }: Scene): PauseWatch {
     longestMs = Math.max(longestMs, ledger.lastCommittedAtMs - lastMs)
     lastMs = ledger.lastCommittedAtMs
   }
-  const timer = setInterval(look, 1)
+  // It keeps no process alive: whoever is interrupted, be it right before this, does not come to the end of the watch.
+  const timer = setInterval(look, 1).unref()
   signal.addEventListener('abort', () => clearInterval(timer), { once: true })
   return {
     end: async () => {
