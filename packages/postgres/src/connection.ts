@@ -2,7 +2,7 @@ import type { Attributes } from '@opentelemetry/api'
 import { conventions } from '@verdict/protocol/telemetry'
 import pg from 'pg'
 import { type HistoryMark, historyMark } from './history.ts'
-import { type Operation, traced } from './tracing.ts'
+import { type Operation, StatementTracing } from './tracing.ts'
 
 /** Where the database is. */
 export interface ConnectionSettings {
@@ -73,7 +73,7 @@ export class Connection {
   readonly role: string
   readonly synchronousCommit: string
   readonly #client: pg.Client
-  readonly #server: Attributes
+  readonly #tracing: StatementTracing
   #lost = false
   #unconfirmed = false
   #running = 0
@@ -81,7 +81,7 @@ export class Connection {
 
   private constructor(client: pg.Client, greeted: Greeting) {
     this.#client = client
-    this.#server = attributesOf(client)
+    this.#tracing = new StatementTracing(attributesOf(client))
     this.history = historyMark(greeted.system, greeted.timeline)
     this.pid = greeted.pid
     this.role = greeted.role
@@ -200,7 +200,7 @@ export class Connection {
   }
 
   #traced<T>(operation: Operation | undefined, send: () => Promise<T>): Promise<T> {
-    return operation === undefined ? send() : traced(operation, this.#server, send)
+    return operation === undefined ? send() : this.#tracing.traced(operation, send)
   }
 
   async #counted<T>(answer: Promise<T>): Promise<T> {

@@ -3,8 +3,10 @@ import {
   type Context,
   context,
   createContextKey,
+  type Span,
   SpanKind,
   SpanStatusCode,
+  type Tracer,
   trace,
 } from '@opentelemetry/api'
 import { conventions } from '@verdict/protocol/telemetry'
@@ -32,35 +34,42 @@ export const operations = {
 /** Known to every SDK by this description: nothing is recorded within. */
 const suppressed = createContextKey('OpenTelemetry SDK Context Key SUPPRESS_TRACING')
 
-/**
- * Sends a statement within a span of its own, from now until its own answer: of several that go in one round trip each has one. Only
- * below a span that records: what is done in nobody's name (as sweeping is) would be a trace for each statement. The spans that an
- * instrumentation of `pg` makes tell of the operations' statements; of these, they would say the same twice.
- */
-export function traced<T>({ name, collection }: Operation, server: Attributes, send: () => Promise<T>): Promise<T> {
-  if (trace.getActiveSpan()?.isRecording() !== true) return send()
-  const attributes: Attributes = { ...server, [conventions.dbOperation]: name }
-  if (collection !== undefined) attributes[conventions.dbCollection] = collection
-  const span = trace
-    .getTracer('@verdict/postgres', version)
-    .startSpan(collection === undefined ? name : `${name} ${collection}`, {
-      kind: SpanKind.CLIENT,
-      attributes,
-    })
-  const answered = async (): Promise<T> => {
-    try {
-      return await context.with(withoutDriver(), send)
-    } catch (error) {
-      const state = codeOf(error)
-      span.setStatus({ code: SpanStatusCode.ERROR })
-      if (error instanceof pg.DatabaseError && state !== undefined) span.setAttribute(conventions.dbStatus, state)
-      span.setAttribute(conventions.errorType, state ?? (error instanceof Error ? error.name : typeof error))
-      throw error
-    } finally {
-      span.end()
-    }
+/** The spans of one session's statements. */
+export class StatementTracing {
+  readonly #tracer: Tracer = trace.getTracer('@verdict/postgres', version)
+  readonly #server: Attributes
+
+  /** @param server what each span says of the server. */
+  constructor(server: Attributes) {
+    this.#server = server
   }
-  return answered()
+
+  /**
+   * Sends a statement within a span of its own, from now until its own answer: of several that go in one round trip each has one. Only
+   * below a span that records: what is done in nobody's name (as sweeping is) would be a trace for each statement. The spans that an
+   * instrumentation of `pg` makes tell of the operations' statements; of these, they would say the same twice.
+   */
+  traced<T>({ name, collection }: Operation, send: () => Promise<T>): Promise<T> {
+    if (trace.getActiveSpan()?.isRecording() !== true) return send()
+    const attributes: Attributes = { ...this.#server, [conventions.dbOperation]: name }
+    if (collection !== undefined) attributes[conventions.dbCollection] = collection
+    const title = collection === undefined ? name : `${name} ${collection}`
+    return answered(this.#tracer.startSpan(title, { kind: SpanKind.CLIENT, attributes }), send)
+  }
+}
+
+async function answered<T>(span: Span, send: () => Promise<T>): Promise<T> {
+  try {
+    return await context.with(withoutDriver(), send)
+  } catch (error) {
+    const state = codeOf(error)
+    span.setStatus({ code: SpanStatusCode.ERROR })
+    if (error instanceof pg.DatabaseError && state !== undefined) span.setAttribute(conventions.dbStatus, state)
+    span.setAttribute(conventions.errorType, state ?? (error instanceof Error ? error.name : typeof error))
+    throw error
+  } finally {
+    span.end()
+  }
 }
 
 function withoutDriver(): Context {
