@@ -35,7 +35,12 @@ function preparing(
   return {
     async open(options) {
       const branch = await honest.open(options)
-      return { session: branch.session, prepare: (note) => prepare(branch, note), rollback: () => branch.rollback() }
+      return {
+        session: branch.session,
+        prepare: (note) => prepare(branch, note),
+        commit: (note) => branch.commit(note),
+        rollback: () => branch.rollback(),
+      }
     },
   }
 }
