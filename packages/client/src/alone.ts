@@ -6,6 +6,7 @@ import {
   isLone,
   type ListedBranch,
   type Operation,
+  type ParticipantName,
   type TransactionId,
 } from '@verdict/protocol'
 import { type Conclusion, readLone } from './answer.ts'
@@ -75,7 +76,7 @@ export async function askAlone(
       ...trace,
     }),
     from: (by) => by.kind === 'participant' && by.participant === participant,
-    read: (answer) => readAnswer(answer, sealed),
+    read: (answer) => readAnswer(answer, participant, sealed),
     timing: aloneTiming,
     deadlineMs: endsAtMs + graceMs,
     signal,
@@ -87,13 +88,19 @@ export async function askAlone(
   throw new InDoubt(id, whyUnanswered(asked.why, participant), { kept: false, lone: list, cause })
 }
 
-function readAnswer(answer: Answer, { id, digest, operations }: LoneSealed): Taken<Conclusion> {
+function readAnswer(
+  answer: Answer,
+  participant: ParticipantName,
+  { id, digest, operations }: LoneSealed,
+): Taken<Conclusion> {
   if (answer.type === 'failure') {
     const reason = { code: answer.code, message: answer.message, retryable: false }
     return { kind: 'answer', value: { kind: 'unusable', reason } }
   }
   const reading =
-    answer.type === 'loneDecided' && answer.id === id ? readLone(answer, { digest, operations }) : undefined
+    answer.type === 'loneDecided' && answer.id === id
+      ? readLone(answer, participant, { digest, operations })
+      : undefined
   if (reading === undefined) return undefined
   return reading.kind === 'final' ? { kind: 'answer', value: reading.conclusion } : { kind: 'again' }
 }

@@ -1,4 +1,14 @@
-import type { Decided, Digest, Found, LoneDecided, Operation, Payload, Reason, RecordedHazard } from '@verdict/protocol'
+import type {
+  Decided,
+  Digest,
+  Found,
+  LoneDecided,
+  Operation,
+  ParticipantName,
+  Payload,
+  Reason,
+  RecordedHazard,
+} from '@verdict/protocol'
 import { type Spent, spentAlone, spentAsking, spentLogged, spentReading } from './cost.ts'
 
 /** What an answer to a commit means for the one who asked. */
@@ -70,8 +80,12 @@ export function readDecided(decided: Decided, wanted: Wanted): Reading | undefin
   }
 }
 
-/** Reads the answer of a participant to `alone`; undefined when it is no answer to this request. Only two kinds are outcomes. */
-export function readLone({ digest, answer }: LoneDecided, wanted: Omit<Wanted, 'wait'>): Reading | undefined {
+/** Reads what `participant` answers to `alone`; undefined when it is no answer to this request. Only two kinds are outcomes. */
+export function readLone(
+  { digest, answer }: LoneDecided,
+  participant: ParticipantName,
+  wanted: Omit<Wanted, 'wait'>,
+): Reading | undefined {
   if (digest !== wanted.digest) return undefined
   const oneShot = wanted.operations !== undefined
   switch (answer.kind) {
@@ -86,7 +100,7 @@ export function readLone({ digest, answer }: LoneDecided, wanted: Omit<Wanted, '
       return final({ kind: 'committed', path: 'read-only', results, applied: true, spent })
     }
     case 'aborted':
-      return final({ kind: 'aborted', reason: answer.reason })
+      return final({ kind: 'aborted', reason: { ...answer.reason, participant } })
     case 'expired':
     case 'conflict':
       return final({ kind: answer.kind })
