@@ -49,8 +49,6 @@ test('R9, hole 2: what was told aborted stays so, though an earlier copy of the 
   const run = stage.client.addInOneShot('alpha', -150)
   await stage.until(() => run.done)
   expect([run.told, run.reason]).toEqual(['aborted', 'resource-refused'])
-  const topUp = stage.client.transfer('alpha', 'alpha', { amount: 0 })
-  await stage.until(() => topUp.done || held.messages.length > 1)
   const kept = stage.client.begin((verdict) =>
     verdict.transaction((tx) => tx.on<ServiceContract>('alpha').add({ key: 'a', amount: 100 }), {
       id: verdict.newId(),
