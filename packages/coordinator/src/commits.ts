@@ -1,5 +1,6 @@
 import {
   type Abort,
+  type Actor,
   type Commit as CommitRequest,
   type Decided,
   type Decision,
@@ -9,6 +10,7 @@ import {
   type Outcome,
   type ParticipantName,
   parseId,
+  type Reason,
   reasonCodes,
   type TransactionId,
   type VoteMessage,
@@ -26,6 +28,7 @@ import type { CoordinatorMetering } from './metering.ts'
 import type { Asker, Post } from './post.ts'
 import { Schedule } from './schedule.ts'
 import type { CoordinatorSettings } from './settings.ts'
+import type { Troubles } from './troubles.ts'
 import { joinWaiters, type Results, type Waiter } from './waiter.ts'
 
 export interface CommitsPorts {
@@ -36,6 +39,7 @@ export interface CommitsPorts {
   readonly deliveries: Deliveries
   readonly calls: Calls
   readonly metering: CoordinatorMetering
+  readonly troubles: Troubles
   readonly term: number
   /** Proposes a decision and resolves with what the log made of it. Rejects when it was not recorded, or nobody knows. */
   readonly decide: (decision: Decision) => Promise<Applied>
@@ -45,6 +49,8 @@ export interface CommitsPorts {
 interface Underway {
   readonly commit: Commit
   readonly waiters: Waiter[]
+  /** Tells an operator who has ordered its abort what the log made of it. */
+  operator: ((applied: Applied) => void) | undefined
   readonly tracing: CommitTracing
   /** When its owner asked for the commit first. */
   askedAtMs: number | undefined
@@ -109,6 +115,18 @@ export class Commits {
     this.advance(id, { kind: 'held', holder: { participant, digest, token }, list, endsAtMs, trace: held.trace })
   }
 
+  /**
+   * An operator aborts what is under way here; false when nothing of it is. What the log makes of it is told to one operator, the
+   * last who asked: whoever asks again finds the record.
+   */
+  force(id: TransactionId, actor: Actor, reason: Reason, told: (applied: Applied) => void): boolean {
+    const underway = this.underway.get(id)
+    if (underway === undefined) return false
+    underway.operator = told
+    this.advance(id, { kind: 'forced', actor, reason })
+    return true
+  }
+
   /** `bytes` is the size of the message. */
   voted(participant: ParticipantName, { id, digest, vote }: VoteMessage, bytes: number): void {
     const underway = this.underway.get(id)
@@ -165,7 +183,7 @@ export class Commits {
     const known = this.underway.get(id)
     if (known !== undefined) return known
     const commit = newCommit(id, parseId(id).mark === 'kept')
-    const fresh: Underway = { commit, waiters: [], tracing: trace(), askedAtMs: undefined, bytes: 0 }
+    const fresh: Underway = { commit, waiters: [], operator: undefined, tracing: trace(), askedAtMs: undefined, bytes: 0 }
     this.underway.set(id, fresh)
     return fresh
   }
@@ -193,8 +211,14 @@ export class Commits {
   }
 
   private wake(): void {
-    const { clock, settings } = this.ports
-    for (const id of this.schedule.takeDue(clock.nowMs(), settings.waveSize)) this.advance(id, { kind: 'woke' })
+    const { clock, settings, troubles } = this.ports
+    for (const id of this.schedule.takeDue(clock.nowMs(), settings.waveSize)) {
+      troubles.contain(
+        id,
+        () => this.advance(id, { kind: 'woke' }),
+        (untilMs) => this.schedule.set(id, untilMs),
+      )
+    }
     this.alarm.setAt(this.schedule.nextMs())
   }
 
@@ -225,8 +249,8 @@ export class Commits {
     underway.tracing
       .deciding(decision, () => this.ports.decide(decision))
       .then(
-        (applied) => this.applied(id, underway, applied),
-        (error: unknown) => this.undecided(id, underway, error),
+        (applied) => this.ports.troubles.contain(id, () => this.applied(id, underway, applied)),
+        (error: unknown) => this.ports.troubles.contain(id, () => this.undecided(id, underway, error)),
       )
   }
 
@@ -236,6 +260,7 @@ export class Commits {
     this.drop(id)
     const { commit, waiters, tracing } = underway
     tracing.decided(applied.kind === 'recorded' ? applied.record.outcome : undefined)
+    underway.operator?.(applied)
     const { deliveries } = this.ports
     switch (applied.kind) {
       case 'recorded': {
@@ -253,6 +278,7 @@ export class Commits {
         for (const waiter of waiters)
           this.refuse(id, waiter, reasonCodes.conflict, `Nothing was recorded: ${applied.found}.`, false)
         break
+      case 'released':
       case 'done':
         throw new Error(`Broken invariant: the decision of ${id} was applied as something else.`)
     }

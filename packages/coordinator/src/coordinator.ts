@@ -152,6 +152,7 @@ class RunningCoordinator implements Coordinator {
       unsettled: unsettledCount(replica.space, maxCounted),
       underway: this.leader?.underway ?? 0,
       hazardous: hazardousCount(replica.space, maxCounted),
+      troubles: this.leader?.troubles.list(maxListed) ?? [],
       inDoubt: records.map(({ id, outcome, decidedAtMs, branches, hazards }) => ({
         id,
         outcome,
@@ -235,6 +236,8 @@ class RunningCoordinator implements Coordinator {
     return this.metering.observe({
       underway: () => this.leader?.underway ?? 0,
       inDoubt: leading(() => unsettledCount(space, maxCounted)),
+      hazardous: leading(() => hazardousCount(space, maxCounted)),
+      troubles: (kind) => this.leader?.troubles.count(kind) ?? 0,
       oldestInDoubtMs: leading(() => Math.max(0, ...unsettled(space, 1).records.map(ageMs))),
     })
   }
@@ -249,7 +252,7 @@ class RunningCoordinator implements Coordinator {
       const { request, message } = decodePacket(payload)
       if (message.type === 'status') {
         const report = this.status()
-        this.post.answer({ inbox: replyTo, request }, report, { ...report, inDoubt: [] })
+        this.post.answer({ inbox: replyTo, request }, report, { ...report, inDoubt: [], troubles: [] })
       } else throw new WireError('malformed-message', `A ${message.type} is nothing that a replica is asked.`, request)
     } catch (error) {
       if (!(error instanceof WireError)) throw error

@@ -1,5 +1,5 @@
 import { context, type Span, trace } from '@opentelemetry/api'
-import type { HazardKind, Outcome, TransactionId } from '@verdict/protocol'
+import type { Outcome, ReportedHazard, TransactionId } from '@verdict/protocol'
 import { labels, otherLabel, spanEvents } from '@verdict/protocol/telemetry'
 import type { Timer } from '@verdict/runtime'
 import type { Branches } from './branches.ts'
@@ -57,7 +57,11 @@ export class Endings {
       return
     }
     this.#told.set(id, telling)
-    void this.#endInTime(id)
+    void this.#endInTime(id).catch((error: unknown) => {
+      this.#told.delete(id)
+      this.#site.troubles.poisoned(id, error)
+      this.#site.changed()
+    })
   }
 
   stop(): void {
@@ -79,10 +83,21 @@ export class Endings {
       if (came === 'over' && this.#told.get(id) === telling) break
       if (came === 'over') continue
       if (came !== 'again') emit({ kind: 'retrying', id, attempt, error: came.failed })
-      await this.#pause(Math.min(settings.retryMs * 2 ** Math.min(attempt - 1, maxDoublings), settings.maxRetryMs))
+      const longestMs = this.#isStuck(id, telling, came) ? settings.maxStuckRetryMs : settings.maxRetryMs
+      await this.#pause(Math.min(settings.retryMs * 2 ** Math.min(attempt - 1, maxDoublings), longestMs))
     }
     this.#told.delete(id)
     this.#site.changed()
+  }
+
+  /** Whether it has been tried in vain for so long that somebody should look; that one is told. */
+  #isStuck(id: TransactionId, { atMs, told }: Telling, came: Exclude<Attempt, 'over'>): boolean {
+    const { world, settings, troubles } = this.#site
+    const ageMs = world.clock.nowMs() - atMs
+    if (ageMs < settings.stuckAfterMs) return false
+    const why = came === 'again' ? 'it is busy, or cannot be reached' : describe(came.failed)
+    troubles.begin(id, 'failing', `The resource does not take ${told.kind}: ${why}.`, ageMs)
+    return true
   }
 
   async #attempt(id: TransactionId, telling: Telling): Promise<Attempt> {
@@ -117,6 +132,7 @@ export class Endings {
         return 'over'
       case 'quarantine':
         this.#site.emit({ kind: 'quarantined', id })
+        this.#site.troubles.begin(id, 'quarantined', `Told ${told.kind}; prepared in another history of the store.`)
         return 'over'
       case 'later':
         return 'again'
@@ -221,6 +237,10 @@ function isOutcome({ kind }: Told): boolean {
   return kind === 'committed' || kind === 'aborted'
 }
 
+function describe(thrown: unknown): string {
+  return thrown instanceof Error ? thrown.message : String(thrown)
+}
+
 function nameOf(thrown: unknown): string {
   return thrown instanceof Error ? thrown.name : otherLabel
 }
@@ -230,7 +250,7 @@ function noteEnding(ending: Outcome | 'discarded'): void {
   trace.getActiveSpan()?.setAttribute(labels.ending, ending)
 }
 
-function noteHazard(hazard: HazardKind): void {
+function noteHazard(hazard: ReportedHazard): void {
   const span = trace.getActiveSpan()
   if (span === undefined) return
   markFailed(span, hazard)

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import {
+  actor,
   boundedText,
   branchOperations,
   branchResults,
@@ -7,7 +8,6 @@ import {
   digest,
   epoch,
   group,
-  hazardKind,
   hazards,
   id,
   instance,
@@ -22,6 +22,7 @@ import {
   payload,
   reason,
   replica,
+  reportedHazard,
   token,
   trace,
   vote,
@@ -56,11 +57,16 @@ import type {
   Look,
   Looked,
   Message,
+  Operate,
+  Operated,
+  Order,
   OutcomeMessage,
   Prepare,
   Release,
   Status,
   StatusReport,
+  Trouble,
+  TroubleReport,
   VoteMessage,
   Welcome,
 } from './message.ts'
@@ -156,6 +162,7 @@ const found: z.ZodType<Found> = z.discriminatedUnion('kind', [
     digest,
     branches: decidedBranches,
     reason: z.exactOptional(reason),
+    actor,
     settled: z.boolean(),
     hazards,
     decidedAtMs: index,
@@ -163,6 +170,28 @@ const found: z.ZodType<Found> = z.discriminatedUnion('kind', [
   }),
   objectOf<Kind<Found, 'none' | 'expired'>>()({ kind: z.enum(['none', 'expired']), id }),
 ])
+
+const troubleFields = {
+  id,
+  kind: z.enum(['quarantined', 'failing', 'overdue', 'poisoned']),
+  note,
+  ageMs: index,
+}
+
+const operate = objectOf<Operate>()({
+  type: z.literal('operate'),
+  id,
+  order: z.discriminatedUnion('kind', [
+    objectOf<Kind<Order, 'abort'>>()({ kind: z.literal('abort'), by: label(), because: boundedText(1, maxTextLength) }),
+    objectOf<Kind<Order, 'resolve'>>()({
+      kind: z.literal('resolve'),
+      participant,
+      by: label(),
+      because: boundedText(1, maxTextLength),
+    }),
+    objectOf<Kind<Order, 'retry'>>()({ kind: z.literal('retry') }),
+  ]),
+})
 
 const statusReport = objectOf<StatusReport>()({
   type: z.literal('statusReport'),
@@ -188,6 +217,11 @@ const statusReport = objectOf<StatusReport>()({
       waitingFor: listOf(participant, 0, maxBranches),
       hazards,
     }),
+    0,
+    maxIdsPerMessage,
+  ),
+  troubles: listOf(
+    objectOf<Trouble>()({ ...troubleFields, participant: z.exactOptional(participant) }),
     0,
     maxIdsPerMessage,
   ),
@@ -226,7 +260,7 @@ const inquiryAnswer = objectOf<InquiryAnswer>()({
       id,
       digest,
       token: z.exactOptional(token),
-      answer: z.enum(['committed', 'aborted', 'expired', 'discard', 'pending']),
+      answer: z.enum(['committed', 'aborted', 'expired', 'discard', 'released', 'pending']),
       trace: z.exactOptional(trace),
     }),
     1,
@@ -255,6 +289,12 @@ export const message: z.ZodType<Message> = z.discriminatedUnion('type', [
   objectOf<Looked>()({ type: z.literal('looked'), found: listOf(found, 1, maxIdsPerMessage) }),
   objectOf<Status>()({ type: z.literal('status') }),
   statusReport,
+  operate,
+  objectOf<Operated>()({
+    type: z.literal('operated'),
+    done: z.enum(['recorded', 'released', 'tried', 'nothing']),
+    found,
+  }),
   objectOf<Failure>()({ type: z.literal('failure'), code: label(), message: boundedText(0, 2 * maxTextLength) }),
   prepare,
   objectOf<VoteMessage>()({ type: z.literal('vote'), id, digest, vote }),
@@ -275,7 +315,11 @@ export const message: z.ZodType<Message> = z.discriminatedUnion('type', [
     applied: outcome,
     results: z.exactOptional(branchResults),
   }),
-  objectOf<HazardReport>()({ type: z.literal('hazard'), id, digest, kind: hazardKind, note }),
+  objectOf<HazardReport>()({ type: z.literal('hazard'), id, digest, kind: reportedHazard, note }),
+  objectOf<TroubleReport>()({
+    type: z.literal('trouble'),
+    branches: listOf(objectOf<TroubleReport['branches'][number]>()(troubleFields), 1, maxIdsPerMessage),
+  }),
   objectOf<Inquiry>()({ type: z.literal('inquiry'), instance, branches: listOf(held, 1, maxIdsPerMessage) }),
   inquiryAnswer,
   objectOf<Announce>()({ type: z.literal('announce'), term: index, epoch, horizon: epoch }),

@@ -6,6 +6,7 @@ import {
   groupIds,
   ids,
   oneShots,
+  owners,
   participants,
   payloads,
   reasons,
@@ -21,9 +22,31 @@ const leftMs = fc.nat(20 * 60_000)
 const counts = fc.maxSafeNat()
 const results = fc.array(payloads, { maxLength: 3 })
 const hazardKinds = fc.constantFrom('effects-lost' as const, 'committed-met-aborted' as const)
-const hazards = fc.array(fc.record({ participant: participants, kind: hazardKinds, note: fc.string() }), {
-  maxLength: 2,
-})
+const operator = { by: fc.string({ minLength: 1, maxLength: 64 }), as: owners }
+const because = fc.string({ minLength: 1, maxLength: 100 })
+const hazards = fc.array(
+  some(
+    {
+      participant: participants,
+      kind: fc.oneof(hazardKinds, of('never-acknowledged')),
+      note: fc.string(),
+      resolved: fc.record({ ...operator, because, atMs: counts }),
+    },
+    'resolved',
+  ),
+  { maxLength: 2 },
+)
+const actors = fc.oneof(
+  fc.record({ kind: of('owner') }),
+  fc.record({ kind: of('holder'), participant: participants }),
+  fc.record({ kind: of('operator'), ...operator }),
+)
+const troubleFields = {
+  id: ids,
+  kind: fc.constantFrom('quarantined', 'failing', 'overdue', 'poisoned'),
+  note: fc.string(),
+  ageMs: counts,
+}
 
 /** An object with some of its optional fields. */
 function some<T extends object, K extends keyof T>(
@@ -90,6 +113,7 @@ const found = fc.oneof(
       digest: digests,
       branches: decidedBranches,
       reason: reasons,
+      actor: actors,
       settled: fc.boolean(),
       hazards,
       decidedAtMs: counts,
@@ -187,9 +211,24 @@ export const messages: { readonly [T in Message['type']]: fc.Arbitrary<object> }
         }),
         { maxLength: 2 },
       ),
+      troubles: fc.array(some({ ...troubleFields, participant: participants }, 'participant'), { maxLength: 2 }),
     },
     'leader',
   ),
+  operate: fc.record({
+    type: of('operate'),
+    id: ids,
+    order: fc.oneof(
+      fc.record({ kind: of('abort'), by: operator.by, because }),
+      fc.record({ kind: of('resolve'), participant: participants, by: operator.by, because }),
+      fc.record({ kind: of('retry') }),
+    ),
+  }),
+  operated: fc.record({
+    type: of('operated'),
+    done: fc.constantFrom('recorded', 'released', 'tried', 'nothing'),
+    found,
+  }),
   failure: fc.record({ type: of('failure'), code: of('malformed-message'), message: fc.string() }),
   prepare: fc.oneof(
     fc
@@ -230,6 +269,10 @@ export const messages: { readonly [T in Message['type']]: fc.Arbitrary<object> }
   ),
   ack: some({ type: of('ack'), id: ids, digest: digests, instance: instances, applied: outcomes, results }, 'results'),
   hazard: fc.record({ type: of('hazard'), id: ids, digest: digests, kind: hazardKinds, note: fc.string() }),
+  trouble: fc.record({
+    type: of('trouble'),
+    branches: fc.array(fc.record(troubleFields), { minLength: 1, maxLength: 2 }),
+  }),
   inquiry: fc.record({
     type: of('inquiry'),
     instance: instances,
@@ -246,7 +289,7 @@ export const messages: { readonly [T in Message['type']]: fc.Arbitrary<object> }
           id: ids,
           digest: digests,
           token: tokens(),
-          answer: fc.constantFrom('committed', 'discard', 'pending'),
+          answer: fc.constantFrom('committed', 'discard', 'released', 'pending'),
           trace: traces,
         },
         'token',
