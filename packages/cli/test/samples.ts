@@ -34,6 +34,7 @@ export const recorded: Extract<Found, { kind: 'recorded' }> = {
       instance: makeToken<InstanceId>(new Uint8Array(12).fill(7)),
     },
   ],
+  actor: { kind: 'holder', participant: participantName('orders') },
   reason: { code: 'insufficient-funds', message: 'Too little.', retryable: false, participant: 'payments' },
   settled: false,
   hazards: [{ participant: participantName('orders'), kind: 'aborted-met-committed', note: 'a row says committed' }],

@@ -1,4 +1,13 @@
-import type { Decided, Digest, Found, Operation, Payload, Reason, RecordedHazard } from '@verdict/protocol'
+import {
+  type Decided,
+  type Digest,
+  type Found,
+  isOpen,
+  type Operation,
+  type Payload,
+  type Reason,
+  type RecordedHazard,
+} from '@verdict/protocol'
 
 /** What an answer to a commit means for the one who asked. */
 export type Conclusion =
@@ -8,6 +17,8 @@ export type Conclusion =
       readonly results: readonly (readonly Payload[])[] | undefined
       readonly path: 'logged' | 'read-only'
       readonly applied: boolean
+      /** What could not be honoured somewhere, and operators have dealt with. */
+      readonly hazards: readonly RecordedHazard[]
     }
   | { readonly kind: 'hazards'; readonly hazards: readonly RecordedHazard[] }
   | { readonly kind: 'aborted'; readonly reason: Reason }
@@ -39,19 +50,19 @@ export function readDecided(decided: Decided, wanted: Wanted): Reading | undefin
   const { answer } = decided
   switch (answer.kind) {
     case 'committed': {
-      if (answer.hazards.length > 0) return final({ kind: 'hazards', hazards: answer.hazards })
+      if (answer.hazards.some(isOpen)) return final({ kind: 'hazards', hazards: answer.hazards })
       const results = wholeResults(answer.results, wanted)
-      const { applied } = answer
+      const { applied, hazards } = answer
       const complete =
         (applied || wanted.wait === 'decided') && (results !== undefined || wanted.operations === undefined)
-      const conclusion = { kind: 'committed', path: 'logged', results, applied } as const
+      const conclusion = { kind: 'committed', path: 'logged', results, applied, hazards } as const
       // A later answer can bring results, and the word that all have applied it, but no other outcome. Once all have
       // applied it, nobody is left who could tell more.
       return complete || applied ? final(conclusion) : { kind: 'partial', conclusion }
     }
     case 'read-only': {
       const results = wholeResults(answer.results, wanted)
-      return final({ kind: 'committed', path: 'read-only', results, applied: true })
+      return final({ kind: 'committed', path: 'read-only', results, applied: true, hazards: [] })
     }
     case 'aborted':
       return final({ kind: 'aborted', reason: answer.reason })
@@ -78,7 +89,7 @@ export function readFound(found: Found): Advice {
   switch (found.kind) {
     case 'recorded':
       if (found.outcome === 'aborted') return { kind: 'aborted', reason: found.reason ?? unknownReason }
-      return found.hazards.length > 0 ? { kind: 'hazards', hazards: found.hazards } : { kind: 'replay', found }
+      return found.hazards.some(isOpen) ? { kind: 'hazards', hazards: found.hazards } : { kind: 'replay', found }
     case 'none':
       return { kind: 'run' }
     case 'expired':

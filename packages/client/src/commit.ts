@@ -16,7 +16,7 @@ import type { Ending } from './ending.ts'
 import { CommittedWithHazards, InDoubt, TransactionAborted } from './errors.ts'
 import type { Group, Line } from './group.ts'
 import { type LookRequest, look, whyUnanswered } from './look.ts'
-import { type Receipt, receiptOf } from './receipt.ts'
+import { mended, type Receipt, receiptOf } from './receipt.ts'
 import type { ResendTiming } from './resend.ts'
 import type { TracedCall } from './telemetry.ts'
 
@@ -68,9 +68,9 @@ export async function commit(line: Line, group: Group, sealed: Sealed): Promise<
   )
   switch (conclusion.kind) {
     case 'committed': {
-      const { path, applied, results } = conclusion
+      const { path, applied, results, hazards } = conclusion
       const participants = list.map(({ participant }) => participant)
-      return { replayed: false, receipt: { id, path, participants, digest, applied }, results }
+      return { replayed: false, receipt: { id, path, participants, digest, applied, ...mended(hazards) }, results }
     }
     case 'hazards':
       throw new CommittedWithHazards(id, conclusion.hazards)

@@ -1,4 +1,4 @@
-import type { Digest, Found, ParticipantName, TransactionId } from '@verdict/protocol'
+import type { Digest, Found, ParticipantName, RecordedHazard, TransactionId } from '@verdict/protocol'
 
 /** What the caller of a committed transaction may keep of it. */
 export interface Receipt {
@@ -10,6 +10,8 @@ export interface Receipt {
   readonly digest: Digest | undefined
   /** Whether every branch had applied it when the answer came: from then on everybody sees its effects. */
   readonly applied: boolean
+  /** What participants could not honour, with how operators have dealt with it; absent when there was nothing of the kind. */
+  readonly hazards?: readonly RecordedHazard[]
 }
 
 /** The receipt of what a look found committed. */
@@ -20,5 +22,11 @@ export function receiptOf(found: Extract<Found, { kind: 'recorded' }>): Receipt 
     participants: found.branches.map(({ participant }) => participant),
     digest: found.digest,
     applied: found.settled,
+    ...mended(found.hazards),
   }
+}
+
+/** The hazards of a receipt: none of them is open, or there would be no receipt. */
+export function mended(hazards: readonly RecordedHazard[]): Pick<Receipt, 'hazards'> {
+  return hazards.length === 0 ? {} : { hazards }
 }

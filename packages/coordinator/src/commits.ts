@@ -183,7 +183,14 @@ export class Commits {
     const known = this.underway.get(id)
     if (known !== undefined) return known
     const commit = newCommit(id, parseId(id).mark === 'kept')
-    const fresh: Underway = { commit, waiters: [], operator: undefined, tracing: trace(), askedAtMs: undefined, bytes: 0 }
+    const fresh: Underway = {
+      commit,
+      waiters: [],
+      operator: undefined,
+      tracing: trace(),
+      askedAtMs: undefined,
+      bytes: 0,
+    }
     this.underway.set(id, fresh)
     return fresh
   }

@@ -70,6 +70,8 @@ function applyCommand(space: StateSpace, index: LogIndex, command: Command): App
       return recordHazard(space, command)
     case 'resolve':
       return resolve(space, command)
+    case 'release':
+      return release(space, command)
   }
 }
 
@@ -126,20 +128,20 @@ function recordHazard(
 }
 
 /** The outcome stays as it is, whatever an operator says (rule R16). */
-function resolve(
-  space: StateSpace,
-  { id, participant, resolution }: Extract<Command, { kind: 'resolve' }>,
-): Applied {
+function resolve(space: StateSpace, { id, participant, resolution }: Extract<Command, { kind: 'resolve' }>): Applied {
   const record = read(space, id)
-  const hazards = record && resolvedHazards(record, participant, resolution)
-  if (record !== undefined && hazards !== undefined) {
-    const marked: StoredRecord = { ...record, hazards }
-    space.put(keys.record(id), packr.pack(marked))
-    if (!hazards.some(isOpen)) space.delete(keys.hazardous(id))
-    return { kind: 'recorded', record: marked }
-  }
-  // While something may still be decided, only its outcome ends the branch.
-  if (record === undefined && parseId(id).epoch > horizonOf(space)) return { kind: 'done' }
+  if (record === undefined) return { kind: 'done' }
+  const hazards = resolvedHazards(record, participant, resolution)
+  if (hazards === undefined) return { kind: 'recorded', record }
+  const marked: StoredRecord = { ...record, hazards }
+  space.put(keys.record(id), packr.pack(marked))
+  if (!hazards.some(isOpen)) space.delete(keys.hazardous(id))
+  return { kind: 'recorded', record: marked }
+}
+
+/** Nothing is let go of while it may still be decided: whoever holds a branch of it asks, and is told the outcome. */
+function release(space: StateSpace, { id, participant, resolution }: Extract<Command, { kind: 'release' }>): Applied {
+  if (read(space, id) === undefined && parseId(id).epoch > horizonOf(space)) return { kind: 'done' }
   space.put(keys.released(id, participant), packr.pack(resolution))
   return { kind: 'released' }
 }
@@ -208,6 +210,15 @@ export function unsettled(
 /** How many records some branch has not acknowledged yet, counted up to `limit`. */
 export function unsettledCount(space: ReadableSpace, limit: number): number {
   return space.list('unsettled/', limit).length
+}
+
+/** Records with a hazard that nobody has dealt with, at most `limit` of them. */
+export function hazardous(space: ReadableSpace, limit: number): readonly DecisionRecord[] {
+  return space.list('hazardous/', limit).map(([key]) => {
+    const record = read(space, key.slice('hazardous/'.length) as TransactionId)
+    if (record === undefined) throw new Error(`Broken invariant: ${key} has no record.`)
+    return record
+  })
 }
 
 /** How many transactions have a hazard that nobody has dealt with, counted up to `limit`. */

@@ -1,4 +1,4 @@
-import type { Operator, Outcome, ParticipantName, RecordedHazard, Trouble, TransactionId } from '@verdict/protocol'
+import type { Operator, Outcome, ParticipantName, RecordedHazard, TransactionId, Trouble } from '@verdict/protocol'
 import type { RaftEvent } from '@verdict/raft'
 
 /** What happened at a coordinator, as data: shells turn it into logs and metrics. */

@@ -6,11 +6,10 @@ import {
   type Operated,
   type Order,
   type OwnerName,
-  type ParticipantName,
   parseId,
   type Reason,
-  reasonCodes,
   type Resolution,
+  reasonCodes,
   type TransactionId,
 } from '@verdict/protocol'
 import type { Clock } from '@verdict/runtime'
@@ -90,7 +89,7 @@ export class Orders {
       this.nothing(asker, id)
       return
     }
-    decide(this.abortOfEveryList(id, actor, reason)).then(decided, () => undefined)
+    decide(this.abortOfEveryList(id, actor, reason)).then(decided, unanswered)
   }
 
   private abortOfEveryList(id: TransactionId, actor: Actor, reason: Reason): Decision {
@@ -107,43 +106,28 @@ export class Orders {
     const { clock, space, troubles, propose } = this.ports
     const record = recordOf(space, id)
     const resolution: Resolution = { by, as, because, atMs: Math.round(clock.wallMs()) }
-    const isAwaited = record !== undefined && resolvedHazards(record, participant, resolution) !== undefined
-    if (!isAwaited && !troubles.isQuarantined(id, participant)) {
-      if (record !== undefined && isResolved(record, participant)) this.answer(asker, 'recorded', id)
-      else if (isReleased(space, id, participant)) this.answer(asker, 'released', id)
-      else this.nothing(asker, id)
-      return
-    }
-    propose({ kind: 'resolve', id, participant, resolution }).then(
-      (applied) => this.resolved(id, participant, { by, as }, applied, asker),
-      () => undefined,
-    )
+    const order = { id, participant, resolution }
+    const told = (applied: Applied): void => this.resolved(order, applied, asker)
+    if (record !== undefined && resolvedHazards(record, participant, resolution) !== undefined) {
+      propose({ kind: 'resolve', ...order }).then(told, unanswered)
+    } else if (isReleased(space, id, participant)) this.answer(asker, 'released', id)
+    else if (troubles.isQuarantined(id, participant)) propose({ kind: 'release', ...order }).then(told, unanswered)
+    else if (record !== undefined && isResolved(record, participant)) this.answer(asker, 'recorded', id)
+    else this.nothing(asker, id)
   }
 
   private resolved(
-    id: TransactionId,
-    participant: ParticipantName,
-    operator: { readonly by: string; readonly as: OwnerName },
+    { id, participant, resolution: { by, as } }: Omit<Extract<Command, { kind: 'resolve' }>, 'kind'>,
     applied: Applied,
     asker: Asker,
   ): void {
-    const { deliveries, observe } = this.ports
-    switch (applied.kind) {
-      case 'recorded':
-        observe({ kind: 'resolved', id, participant, ...operator })
-        deliveries.marked(applied.record)
-        this.answer(asker, 'recorded', id)
-        break
-      case 'released':
-        observe({ kind: 'resolved', id, participant, ...operator })
-        this.answer(asker, 'released', id)
-        break
-      case 'expired':
-      case 'malformed':
-      case 'done':
-        this.nothing(asker, id)
-        break
+    if (applied.kind !== 'recorded' && applied.kind !== 'released') {
+      this.nothing(asker, id)
+      return
     }
+    this.ports.observe({ kind: 'resolved', id, participant, by, as })
+    if (applied.kind === 'recorded') this.ports.deliveries.marked(applied.record)
+    this.answer(asker, applied.kind, id)
   }
 
   private retry(id: TransactionId, asker: Asker): void {
@@ -168,3 +152,6 @@ export class Orders {
     post.answer(asker, { type: 'operated', done, found: lookUp(recordOf(space, id), horizonOf(space), id) })
   }
 }
+
+/** Leadership is lost, or the log is overloaded: whoever leads then is asked again. */
+function unanswered(): void {}

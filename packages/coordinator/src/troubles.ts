@@ -46,7 +46,8 @@ export class Troubles {
 
   /** A branch is stuck no more. */
   ended(id: TransactionId, participant: ParticipantName): void {
-    for (const kind of ['quarantined', 'failing', 'overdue'] as const) this.known.delete(keyOf({ id, participant, kind }))
+    for (const kind of ['quarantined', 'failing', 'overdue'] as const)
+      this.known.delete(keyOf({ id, participant, kind }))
   }
 
   /** Whether a participant has said lately that it holds a branch which only an operator can end. */

@@ -48,7 +48,10 @@ class EventLog {
         )
         return
       case 'trouble':
-        this.#log.error({ transaction: event.id, trouble: event.trouble, note: event.note }, 'trouble: a branch does not end')
+        this.#log.error(
+          { transaction: event.id, trouble: event.trouble, note: event.note },
+          'trouble: a branch does not end',
+        )
         return
       case 'failed':
         this.#failed(event)

@@ -27,7 +27,11 @@ export type ParticipantEvent =
   /** The store is not the one that prepared this branch; it waits for an outcome or an operator. */
   | { readonly kind: 'quarantined'; readonly id: TransactionId }
   /** What was told does not concern the branch that is prepared here. */
-  | { readonly kind: 'ignored'; readonly id: TransactionId; readonly told: Outcome | 'discard' | 'expired' | 'released' }
+  | {
+      readonly kind: 'ignored'
+      readonly id: TransactionId
+      readonly told: Outcome | 'discard' | 'expired' | 'released'
+    }
   /** A branch is stuck, and was not before: somebody has to look. */
   | { readonly kind: 'trouble'; readonly id: TransactionId; readonly trouble: TroubleKind; readonly note: string }
   /** An outcome could not be applied yet; it is tried again for ever. */

@@ -70,7 +70,10 @@ export class Post {
   }
 
   trouble(group: GroupId, branches: TroubleReport['branches']): void {
-    this.#publish(this.#subjects.vote(group, this.#sender.participant), { request: 0, message: { type: 'trouble', branches } })
+    this.#publish(this.#subjects.vote(group, this.#sender.participant), {
+      request: 0,
+      message: { type: 'trouble', branches },
+    })
   }
 
   inquire({ group, branches }: Inquire): void {

@@ -176,7 +176,12 @@ export const vote: z.ZodType<Vote> = z.discriminatedUnion('kind', [
   }),
 ])
 
-const reportedHazards = ['effects-lost', 'committed-met-aborted', 'aborted-met-committed', 'other-branch-prepared'] as const
+const reportedHazards = [
+  'effects-lost',
+  'committed-met-aborted',
+  'aborted-met-committed',
+  'other-branch-prepared',
+] as const
 export const reportedHazard: z.ZodType<ReportedHazard> = z.enum(reportedHazards)
 export const note: z.ZodType<string> = boundedText(0, maxTextLength)
 

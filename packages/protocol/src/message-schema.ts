@@ -52,6 +52,7 @@ import type {
   HazardReport,
   HeldBranch,
   Hello,
+  InDoubt,
   Inquiry,
   InquiryAnswer,
   Look,
@@ -193,6 +194,14 @@ const operate = objectOf<Operate>()({
   ]),
 })
 
+const inDoubt: z.ZodType<InDoubt> = objectOf<InDoubt>()({
+  id,
+  outcome,
+  decidedAtMs: index,
+  waitingFor: listOf(participant, 0, maxBranches),
+  hazards,
+})
+
 const statusReport = objectOf<StatusReport>()({
   type: z.literal('statusReport'),
   group,
@@ -209,17 +218,8 @@ const statusReport = objectOf<StatusReport>()({
   unsettled: index,
   underway: index,
   hazardous: index,
-  inDoubt: listOf(
-    objectOf<StatusReport['inDoubt'][number]>()({
-      id,
-      outcome,
-      decidedAtMs: index,
-      waitingFor: listOf(participant, 0, maxBranches),
-      hazards,
-    }),
-    0,
-    maxIdsPerMessage,
-  ),
+  inDoubt: listOf(inDoubt, 0, maxIdsPerMessage),
+  withHazards: listOf(inDoubt, 0, maxIdsPerMessage),
   troubles: listOf(
     objectOf<Trouble>()({ ...troubleFields, participant: z.exactOptional(participant) }),
     0,

@@ -177,15 +177,21 @@ export interface StatusReport {
   /** Transactions with an open hazard. */
   readonly hazardous: number
   /** The oldest unsettled ones first, a bounded number of them. */
-  readonly inDoubt: readonly {
-    readonly id: TransactionId
-    readonly outcome: Outcome
-    readonly decidedAtMs: number
-    readonly waitingFor: readonly ParticipantName[]
-    readonly hazards: readonly RecordedHazard[]
-  }[]
+  readonly inDoubt: readonly InDoubt[]
+  /** Some of those with an open hazard. */
+  readonly withHazards: readonly InDoubt[]
   /** What the leader knows to be stuck, the longest first, a bounded number of them. */
   readonly troubles: readonly Trouble[]
+}
+
+/** A transaction that is decided and not settled. */
+export interface InDoubt {
+  readonly id: TransactionId
+  readonly outcome: Outcome
+  readonly decidedAtMs: number
+  /** Whose acknowledgement settles it; some may have acknowledged already. */
+  readonly waitingFor: readonly ParticipantName[]
+  readonly hazards: readonly RecordedHazard[]
 }
 
 /** A transaction that does not end by itself, or has not for long. Nothing of it is recorded: it is so now, or was a moment ago. */

@@ -125,6 +125,17 @@ const found = fc.oneof(
   fc.record({ kind: fc.constantFrom('none', 'expired'), id: ids }),
 )
 
+const inDoubt = fc.array(
+  fc.record({
+    id: ids,
+    outcome: outcomes,
+    decidedAtMs: counts,
+    waitingFor: fc.array(participants, { maxLength: 3 }),
+    hazards,
+  }),
+  { maxLength: 2 },
+)
+
 const callFields = {
   type: of('call'),
   id: ids,
@@ -201,16 +212,8 @@ export const messages: { readonly [T in Message['type']]: fc.Arbitrary<object> }
       unsettled: counts,
       underway: counts,
       hazardous: counts,
-      inDoubt: fc.array(
-        fc.record({
-          id: ids,
-          outcome: outcomes,
-          decidedAtMs: counts,
-          waitingFor: fc.array(participants, { maxLength: 3 }),
-          hazards,
-        }),
-        { maxLength: 2 },
-      ),
+      inDoubt,
+      withHazards: inDoubt,
       troubles: fc.array(some({ ...troubleFields, participant: participants }, 'participant'), { maxLength: 2 }),
     },
     'leader',
