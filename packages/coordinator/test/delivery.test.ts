@@ -41,7 +41,7 @@ describe('R8: who is told', () => {
     ['aborted', ['refused', 'refused', 'read-only'], []],
   ] as const)('%s with the votes %o', (outcome, votes, told) => {
     const effects = wake(newDelivery(record(outcome, votes)), 0)
-    expect(effects.map((effect) => effect.kind === 'tell' && effect.participant)).toEqual(told)
+    expect(effects.flatMap((effect) => (effect.kind === 'tell' ? [effect.participant] : []))).toEqual(told)
   })
 
   test('first the instance that voted, then any and that one in turn, with growing pauses', () => {
