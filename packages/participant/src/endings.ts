@@ -9,8 +9,8 @@ import type { Row } from './resource.ts'
 import type { Site } from './site.ts'
 import { markFailed, type Notice, recordThrown } from './tracing.ts'
 
-/** What one attempt came to: it is over, or it has to be tried again. */
-type Attempt = 'over' | 'again' | { readonly failed: unknown }
+/** What one attempt came to: it is over, or it has to be tried again; `changed` when what is there is not what it was taken for. */
+type Attempt = 'over' | 'again' | 'changed' | { readonly failed: unknown }
 
 /** What is being done about one id. */
 interface Telling {
@@ -78,12 +78,13 @@ export class Endings {
       telling.span = work.span
       const came = await context.with(work.context, () => this.#attempt(id, telling))
       telling.span = undefined
-      if (came !== 'over') markFailed(work.span, came === 'again' ? 'busy' : nameOf(came.failed))
+      if (came !== 'over') markFailed(work.span, typeof came === 'string' ? 'busy' : nameOf(came.failed))
       work.span.end()
       if (came === 'over' && this.#told.get(id) === telling) break
       if (came === 'over') continue
-      if (came !== 'again') emit({ kind: 'retrying', id, attempt, error: came.failed })
-      const longestMs = this.#isStuck(id, telling, came) ? settings.maxStuckRetryMs : settings.maxRetryMs
+      if (typeof came === 'object') emit({ kind: 'retrying', id, attempt, error: came.failed })
+      const longestMs =
+        came !== 'changed' && this.#isStuck(id, telling, came) ? settings.maxStuckRetryMs : settings.maxRetryMs
       await this.#pause(Math.min(settings.retryMs * 2 ** Math.min(attempt - 1, maxDoublings), longestMs))
     }
     this.#told.delete(id)
@@ -91,7 +92,7 @@ export class Endings {
   }
 
   /** Whether it has been tried in vain for so long that somebody should look; that one is told. */
-  #isStuck(id: TransactionId, { atMs, told }: Telling, came: Exclude<Attempt, 'over'>): boolean {
+  #isStuck(id: TransactionId, { atMs, told }: Telling, came: Exclude<Attempt, 'over' | 'changed'>): boolean {
     const { world, settings, troubles } = this.#site
     const ageMs = world.clock.nowMs() - atMs
     if (ageMs < settings.stuckAfterMs) return false
@@ -154,7 +155,7 @@ export class Endings {
     if (finished === 'absent') {
       // Somebody else has ended it, or memory was wrong: from now on the resource alone is believed.
       this.#branches.notPrepared(id)
-      return 'again'
+      return 'changed'
     }
     this.#site.metering.ended(ending)
     if (ending !== 'discarded') {

@@ -101,7 +101,10 @@ test('R16: an operator who aborts a kept id beforehand keeps it from taking effe
   const commit = stage.wire.hold('commit from client')
   const transfer = stage.client.transfer('alpha', 'beta', { id })
   await stage.until(() => commit.messages.length > 0)
-  expect(await answered(stage, id, abort)).toMatchObject({ done: 'recorded', found: { outcome: 'aborted', settled: true } })
+  expect(await answered(stage, id, abort)).toMatchObject({
+    done: 'recorded',
+    found: { outcome: 'aborted', settled: true },
+  })
   commit.release()
   await stage.until(() => transfer.done)
   expect([transfer.told, transfer.reason]).toEqual(['aborted', 'operator-aborted'])
@@ -223,7 +226,10 @@ test('R13, R16: a quarantined branch is shown by status, and rolled back once an
   expect(stage.group.status().troubles).toMatchObject([{ id, participant: alpha, kind: 'quarantined' }])
   expect(stage.alpha.database.prepared()).toHaveLength(1)
 
-  expect(await answered(stage, id, resolveAt(alpha))).toMatchObject({ done: 'released', found: { outcome: 'committed' } })
+  expect(await answered(stage, id, resolveAt(alpha))).toMatchObject({
+    done: 'released',
+    found: { outcome: 'committed' },
+  })
   await stage.rest()
   expect(stage.alpha.database.prepared()).toEqual([])
   expect(stage.balances()).toEqual({ alpha: 100, beta: 100, gamma: 90, delta: 110 })
@@ -237,7 +243,10 @@ test('R15: nobody orders in the name of an operator on the subjects that clients
   stage.client.transfer('alpha', 'beta', { budgetMs: 60_000 })
   await stage.until(() => stage.alpha.database.prepared().length === 1)
   const id = stage.wire.idOf('commit from client')
-  for (const subject of [under.group(stage.group.id, 'teller' as never), under.look(stage.group.id, 'teller' as never)]) {
+  for (const subject of [
+    under.group(stage.group.id, 'teller' as never),
+    under.look(stage.group.id, 'teller' as never),
+  ]) {
     const answers = stage.wire.ask('teller', subject, { type: 'operate', id, order: abort })
     await stage.until(() => answers.length > 0)
     expect(answers).toMatchObject([{ type: 'failure' }])
@@ -250,8 +259,6 @@ test('R16: a transaction that its participant can never end is shown, and keeps 
   const outcome = stage.wire.hold('outcome to beta')
   const stuck = stage.client.transfer('alpha', 'beta')
   await stage.until(() => outcome.messages.length > 0)
-  const { database } = stage.beta
-  const finish = database.endByHand.bind(database)
   stage.beta.refuseToEnd(stage.wire.idOf('commit from client'))
   outcome.release()
   await stage.until(() => stage.group.status().troubles.length > 0)
@@ -264,7 +271,7 @@ test('R16: a transaction that its participant can never end is shown, and keeps 
   )
   await stage.until(() => other.done, 1_000)
   expect([stuck.told, other.told]).toEqual(['committed', 'committed'])
-  const byHand = stage.client.begin(() => finish(beta, stage.wire.idOf('commit from client'), 'commit'))
+  const byHand = stage.client.begin(() => stage.beta.database.endByHand(beta, stuck.id, 'commit'))
   await stage.until(() => byHand.done)
   await stage.rest()
   expect(stage.balances()).toEqual({ alpha: 90, beta: 110 })
