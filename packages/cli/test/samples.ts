@@ -53,3 +53,9 @@ export const inDoubt: StatusReport['inDoubt'] = [
   waitingFor: [participantName('orders'), participantName('payments')],
   hazards: [],
 }))
+
+/** One that orders could not honour, and that nobody has dealt with. */
+export const withHazards: StatusReport['withHazards'] = inDoubt.slice(0, 1).map((one) => ({
+  ...one,
+  hazards: [{ participant: participantName('orders'), kind: 'effects-lost', note: 'found: nothing' }],
+}))
