@@ -15,7 +15,8 @@ beforeAll(async () => {
   books = new Books(shop)
 })
 afterEach(async () => {
-  await Promise.all(shop.services().map((service) => (service.running ? undefined : service.start())))
+  const gone = shop.services().filter(({ running }) => !running)
+  await Promise.all(gone.map((service) => service.start()))
 })
 afterAll(() => shop.stop())
 
