@@ -8,7 +8,10 @@ export interface Receipt {
   readonly participants: readonly ParticipantName[]
   /** Binds the id to the list of branches; undefined when no branch was opened. */
   readonly digest: Digest | undefined
-  /** Whether every branch had applied it when the answer came: from then on everybody sees its effects. */
+  /**
+   * Whether every branch had applied it when the answer came: from then on everybody sees its effects. What an operator has
+   * dealt with counts as applied, and stands in `hazards`.
+   */
   readonly applied: boolean
   /** What participants could not honour, with how operators have dealt with it; absent when there was nothing of the kind. */
   readonly hazards?: readonly RecordedHazard[]

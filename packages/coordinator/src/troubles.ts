@@ -46,6 +46,7 @@ export class Troubles {
 
   /** A branch is stuck no more. */
   ended(id: TransactionId, participant: ParticipantName): void {
+    if (this.known.size === 0) return
     for (const kind of ['quarantined', 'failing', 'overdue'] as const)
       this.known.delete(keyOf({ id, participant, kind }))
   }
