@@ -31,6 +31,10 @@ function describeMessage(message: Message): string {
       return `ack${id} ${message.applied}`
     case 'hazard':
       return `hazard${id} ${message.kind}`
+    case 'operate':
+      return `operate${id} ${message.order.kind}`
+    case 'operated':
+      return `operated …${message.found.id.slice(-4)} ${message.done}`
     case 'inquiry':
       return `inquiry ${message.branches.map((branch) => `…${branch.id.slice(-4)}`).join(' ')}`
     case 'inquiryAnswer':

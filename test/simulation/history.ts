@@ -21,6 +21,8 @@ export interface History {
   readonly lone: number
   readonly told: number
   readonly faults: Readonly<Record<string, number>>
+  /** Orders of operators that were answered, by what was done. */
+  readonly orders: Readonly<Record<string, number>>
   readonly virtualMs: number
   /** Hash of all events: the same on every run of the seed. */
   readonly traceHash: string
@@ -42,6 +44,7 @@ export async function runHistory(
     banks: random.integer(2, 3),
     instances: random.integer(1, 2),
     clients: random.integer(1, 3),
+    ordersPerSecond: random.pick([0, 0, 0.5, 3]),
   }
   const plan = {
     transactions: random.integer(3, 10),
@@ -61,6 +64,7 @@ export async function runHistory(
   faults.start()
   await simulation.run({ untilMs: random.integer(1_000, maxStormMs) })
   faults.stop()
+  system.operator.stop()
   const finished = (): boolean => system.clients.every((client) => client.finished)
   await rest(simulation, invariants, () => finished() && invariants.leftovers().length === 0, restWithinMs)
   await simulation.run({ untilMs: simulation.nowMs + afterglowMs })
@@ -76,6 +80,7 @@ export async function runHistory(
     ...invariants.counts,
     told: system.clients.reduce((sum, { told }) => sum + told.length, 0),
     faults: faults.struck,
+    orders: system.operator.done,
     virtualMs: simulation.nowMs,
     traceHash: simulation.trace.hash,
   }

@@ -42,12 +42,18 @@ export class Invariants {
         this.#told.set(id, { outcome, digest })
         this.counts[outcome] += 1
         if (by === 'group') this.#checkRecord(id, outcome, message.from)
-      } else if (first.outcome !== outcome || first.digest !== digest) {
+      } else if (first.outcome !== outcome || (first.digest !== digest && !this.#isOfEveryList(id))) {
         throw new InvariantError(
           `${message.from} tells ${outcome} of ${id} (list ${digest}); ${first.outcome} was told before (list ${first.digest})`,
         )
       }
     }
+  }
+
+  /** An operator's abort that names no branch is told of each list that is asked about. */
+  #isOfEveryList(id: TransactionId): boolean {
+    const [record] = this.#recordsOf(id)
+    return record?.outcome === 'aborted' && record.branches.length === 0
   }
 
   /** No replica tells an epoch, or a term, that is older than one that it told before, in any of its lives. */

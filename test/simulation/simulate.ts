@@ -29,13 +29,15 @@ if (values.help || !Number.isSafeInteger(first) || !Number.isSafeInteger(seeds) 
 async function simulate(from: number, count: number, trace: boolean): Promise<number> {
   const sums = { committed: 0, aborted: 0, lone: 0, told: 0, virtualMs: 0 }
   const struck: Record<string, number> = {}
+  const orders: Record<string, number> = {}
   let failed = 0
   const startedMs = performance.now()
   for (let seed = from; seed < from + count; seed += 1) {
     try {
       const history = await runHistory(seed, trace ? { print: (line) => console.log(line) } : {})
       for (const key of ['committed', 'aborted', 'lone', 'told', 'virtualMs'] as const) sums[key] += history[key]
-      for (const [what, times] of Object.entries(history.faults)) struck[what] = (struck[what] ?? 0) + times
+      add(struck, history.faults)
+      add(orders, history.orders)
       if (trace) console.log(`seed ${seed}: trace ${history.traceHash}`)
     } catch (error) {
       failed += 1
@@ -50,10 +52,17 @@ async function simulate(from: number, count: number, trace: boolean): Promise<nu
   console.log(
     `outcomes: ${sums.committed} committed (${sums.lone} of them alone), ${sums.aborted} aborted; ${sums.told} answers to clients`,
   )
-  console.log(
-    `faults: ${Object.entries(struck)
-      .map(([what, times]) => `${what} ${times}`)
-      .join(', ')}`,
-  )
+  console.log(`faults: ${describe(struck)}`)
+  console.log(`orders of operators: ${describe(orders)}`)
   return failed === 0 ? 0 : 1
+}
+
+function add(sums: Record<string, number>, counts: Readonly<Record<string, number>>): void {
+  for (const [what, times] of Object.entries(counts)) sums[what] = (sums[what] ?? 0) + times
+}
+
+function describe(counts: Readonly<Record<string, number>>): string {
+  return Object.entries(counts)
+    .map(([what, times]) => `${what} ${times}`)
+    .join(', ')
 }

@@ -4,6 +4,7 @@ import { initSimulatedStore, openSimulatedStore } from '@verdict/raft/internal'
 import type { SimulatedProcess, SimulatedWorld, Simulation } from '@verdict/runtime/simulated'
 import { Bank } from './bank.ts'
 import { Client, type Plan } from './clients.ts'
+import { Operator } from './operator.ts'
 import type { Pace } from './pace.ts'
 
 export interface Size {
@@ -11,6 +12,8 @@ export interface Size {
   readonly banks: number
   readonly instances: number
   readonly clients: number
+  /** Orders of an operator for each second; 0 when there is none. */
+  readonly ordersPerSecond: number
 }
 
 const bankNames = ['alpha', 'beta', 'gamma'] as const
@@ -22,6 +25,7 @@ export class System {
   readonly replicas: readonly SimulatedProcess[]
   readonly banks: readonly Bank[]
   readonly clients: readonly Client[]
+  readonly operator: Operator
   /** Running coordinators by the name of their process. */
   readonly coordinators = new Map<string, Coordinator>()
   readonly #pace: Pace
@@ -40,6 +44,8 @@ export class System {
       { length: size.clients },
       (_, place) => new Client(simulation, `client-${place + 1}`, this.banks, plan),
     )
+    const participants = this.banks.map(({ name }) => name)
+    this.operator = new Operator(simulation, groupIdOf(this.manifest), participants, size.ordersPerSecond)
   }
 
   start(): void {
@@ -51,6 +57,7 @@ export class System {
       ...this.replicas,
       ...this.banks.flatMap(({ instances }) => instances),
       ...this.clients.map((client) => client.process),
+      this.operator.process,
     ]
   }
 

@@ -57,6 +57,12 @@ function statements(message: Message): Statement[] {
           ? [{ id: found.id, digest: found.digest, outcome: found.outcome, by: 'group' as const }]
           : [],
       )
+    case 'operated': {
+      const { found } = message
+      return found.kind === 'recorded'
+        ? [{ id: found.id, digest: found.digest, outcome: found.outcome, by: 'group' }]
+        : []
+    }
     case 'inquiryAnswer':
       return message.answers.flatMap(({ id, digest, answer }) =>
         answer === 'committed' || answer === 'aborted' ? [{ id, digest, outcome: answer, by: 'group' as const }] : [],

@@ -42,7 +42,7 @@ interface Waiting {
   readonly answered: (by: AnsweringReplica, message: Message) => void
 }
 
-/** Asks replicas questions that change nothing, and so may be asked again at will. One inbox serves all of them. */
+/** Asks replicas what may be asked again at will: it changes nothing, or twice no more than once. One inbox serves all of it. */
 export class Asker {
   readonly subjects: Subjects
   readonly owner: OwnerName

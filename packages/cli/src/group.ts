@@ -66,6 +66,14 @@ export async function lookUp(asker: Asker, id: TransactionId, timeoutMs: number)
   return found
 }
 
+/** What the group's leader says of itself: a follower may not have applied yet what was decided last. */
+export async function leaderStatus(asker: Asker, name: GroupName, timeoutMs: number): Promise<StatusReport> {
+  const { group, leader } = await findGroup(asker, name, timeoutMs)
+  const report = await askStatus(asker, group, leader, timeoutMs)
+  if (report?.role === 'leader') return report
+  throw new CommandError('unavailable', `${leader} stopped leading the group ${group} just now. Ask again.`)
+}
+
 function noLeader(group: string, timeoutMs: number): CommandError {
   return new CommandError(
     'unavailable',

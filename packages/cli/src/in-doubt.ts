@@ -1,4 +1,4 @@
-import type { Outcome, StatusReport } from '@verdict/protocol'
+import { isOpen, type Outcome, type StatusReport } from '@verdict/protocol'
 import { describeAge } from './age.ts'
 import { table } from './table.ts'
 import type { Paint } from './terminal.ts'
@@ -19,6 +19,7 @@ export interface InDoubtTransaction {
   readonly ageMs: number
   /** Participants that are told the outcome: it is settled once each has acknowledged. Some may have done so already. */
   readonly waitingFor: readonly string[]
+  /** Those that nobody has dealt with. */
   readonly hazards: number
 }
 
@@ -34,7 +35,7 @@ export function inDoubtList({ group, unsettled, inDoubt }: StatusReport, nowMs: 
       decidedAt: new Date(decidedAtMs).toISOString(),
       ageMs: Math.max(0, nowMs - decidedAtMs), // clocks of two machines differ
       waitingFor: [...waitingFor],
-      hazards: hazards.length,
+      hazards: hazards.filter(isOpen).length,
     })),
   }
 }

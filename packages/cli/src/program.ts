@@ -3,6 +3,7 @@ import { Command, CommanderError } from 'commander'
 import type { CommandContext } from './context.ts'
 import { CommandError, type ExitCode, exitCodes } from './exit.ts'
 import { addGroupCommand } from './group-command.ts'
+import { addHazardsCommand } from './hazards-command.ts'
 import { addStatusCommand } from './status-command.ts'
 import { addTransactionCommand } from './transaction-command.ts'
 
@@ -10,12 +11,13 @@ import { addTransactionCommand } from './transaction-command.ts'
 export async function runProgram(args: readonly string[], version: string, context: CommandContext): Promise<ExitCode> {
   const { out, err } = context.terminal
   const program = new Command('verdict')
-    .description('Shows the state of a Verdict group and of its transactions.')
+    .description('Shows the state of a Verdict group and of its transactions, and decides by hand what has to be.')
     .version(version)
     .exitOverride()
     .configureOutput({ writeOut: out, writeErr: err })
   addGroupCommand(program, context)
   addStatusCommand(program, context)
+  addHazardsCommand(program, context)
   addTransactionCommand(program, context)
   try {
     await program.parseAsync(args, { from: 'user' })

@@ -25,7 +25,7 @@ export function addStatusCommand(program: Command, context: CommandContext): voi
       const name = groupName(options.group)
       const known = options.manifest === undefined ? undefined : knownGroup(options.manifest)
       const status = await context.withAsker(options, async (asker) =>
-        groupStatus(asker, known ?? (await findGroup(asker, name, timeoutMs)), timeoutMs),
+        groupStatus(asker, known ?? (await findGroup(asker, name, timeoutMs)), timeoutMs, context.wallMs),
       )
       print(context, options.json, status, (found) => describeStatus(found, context.terminal.paint))
       if (status.leader === null) {

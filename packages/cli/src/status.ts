@@ -1,4 +1,5 @@
 import type { StatusReport } from '@verdict/protocol'
+import { describeAge } from './age.ts'
 import type { Asker } from './asker.ts'
 import { askStatus, type KnownGroup } from './group.ts'
 import { type Cell, type Column, table } from './table.ts'
@@ -33,6 +34,10 @@ export type ReplicaStatus =
       readonly underway: number
       /** Transactions with a hazard: an outcome that a resource could not honour. */
       readonly hazardous: number
+      /** What the leader knows to be stuck, counted up to 50; `verdict hazards` lists it. */
+      readonly troubles: number
+      /** Age of the oldest unsettled transaction; null when there is none. */
+      readonly oldestMs: number | null
       readonly version: string
     }
 
@@ -43,19 +48,22 @@ export async function groupStatus(
   asker: Asker,
   { group, replicas }: KnownGroup,
   timeoutMs: number,
+  nowMs: () => number,
 ): Promise<GroupStatus> {
   const statuses = await Promise.all(
-    replicas.map(async (replica) => replicaStatus(replica, await askStatus(asker, group, replica, timeoutMs))),
+    replicas.map(async (replica) => replicaStatus(replica, await askStatus(asker, group, replica, timeoutMs), nowMs())),
   )
   return { group, leader: leaderOf(statuses), replicas: statuses }
 }
 
-function replicaStatus(replica: string, report: StatusReport | undefined): ReplicaStatus {
+function replicaStatus(replica: string, report: StatusReport | undefined, nowMs: number): ReplicaStatus {
   if (report === undefined) return { replica, answered: false }
   const { role, leader, term, lastIndex, commitIndex, appliedIndex, epoch, horizon } = report
-  const { unsettled, underway, hazardous, version } = report
+  const { unsettled, underway, hazardous, troubles, inDoubt, version } = report
+  const decidedAtMs = inDoubt.map((each) => each.decidedAtMs)
+  const oldestMs = inDoubt.length === 0 ? null : Math.max(0, nowMs - Math.min(...decidedAtMs)) // clocks of two machines differ
   const place = { term, lastIndex, commitIndex, appliedIndex, epoch, horizon }
-  const work = { unsettled, underway, hazardous, version }
+  const work = { unsettled, underway, hazardous, troubles: troubles.length, oldestMs, version }
   return { replica, answered: true, role, leader: leader ?? null, ...place, ...work }
 }
 
@@ -76,7 +84,9 @@ const columns: readonly Column[] = [
   { title: 'EPOCH', align: 'right' },
   { title: 'UNSETTLED', align: 'right' },
   { title: 'UNDER WAY', align: 'right' },
+  { title: 'OLDEST', align: 'right' },
   { title: 'HAZARDS', align: 'right' },
+  { title: 'TROUBLES', align: 'right' },
   { title: 'VERSION' },
 ]
 
@@ -89,16 +99,22 @@ export function describeStatus({ group, leader, replicas }: GroupStatus, paint: 
 
 function answeredRow(status: AnsweringStatus): Cell[] {
   const { replica, role, term, leader, lastIndex, commitIndex, appliedIndex, epoch } = status
-  const { unsettled, underway, hazardous, version } = status
+  const { unsettled, underway, hazardous, troubles, oldestMs, version } = status
   return [
     replica,
     role === 'leader' ? { text: role, style: 'green' } : role,
     String(term),
     leader ?? 'none',
     ...[lastIndex, commitIndex, appliedIndex, epoch, unsettled, underway].map(String),
-    hazardous > 0 ? { text: String(hazardous), style: 'red' } : '0',
+    oldestMs === null ? '-' : describeAge(oldestMs),
+    alarming(hazardous),
+    alarming(troubles),
     version,
   ]
+}
+
+function alarming(count: number): Cell {
+  return count > 0 ? { text: String(count), style: 'red' } : '0'
 }
 
 function silentRow(replica: string): Cell[] {

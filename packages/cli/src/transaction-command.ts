@@ -1,18 +1,18 @@
-import { type GroupName, groupName, type StatusReport, transactionId } from '@verdict/protocol'
+import { groupName, transactionId } from '@verdict/protocol'
 import type { Command } from 'commander'
-import type { Asker } from './asker.ts'
 import { type CommandContext, print } from './context.ts'
 import { CommandError } from './exit.ts'
-import { askStatus, findGroup, lookUp } from './group.ts'
+import { leaderStatus, lookUp } from './group.ts'
 import { describeInDoubt, inDoubtList } from './in-doubt.ts'
 import { type AskingOptions, asking, groupOption } from './option.ts'
+import { addOrderCommands } from './order-command.ts'
 import { describeNothing, describeTransaction, showTransaction } from './transaction.ts'
 
 interface ListOptions extends AskingOptions {
   readonly group: string
 }
 
-/** Adds `verdict txn show` and `verdict txn list`. */
+/** Adds `verdict txn show`, `list`, and what changes something. */
 export function addTransactionCommand(program: Command, context: CommandContext): void {
   const transactions = program.command('txn').description('transactions')
   asking(transactions.command('show <id>'))
@@ -24,6 +24,7 @@ export function addTransactionCommand(program: Command, context: CommandContext)
     .requiredOption('--in-doubt', 'those that are decided and not yet acknowledged by every branch')
     .addHelpText('after', '\nExample:\n  verdict txn list --in-doubt')
     .action((options: ListOptions) => listInDoubt(context, options))
+  addOrderCommands(transactions, context)
 }
 
 async function show(context: CommandContext, id: string, options: AskingOptions): Promise<void> {
@@ -41,12 +42,4 @@ async function listInDoubt(context: CommandContext, options: ListOptions): Promi
   const report = await context.withAsker(options, (asker) => leaderStatus(asker, name, options.timeout * 1000))
   const found = inDoubtList(report, context.wallMs())
   print(context, options.json, found, (data) => describeInDoubt(data, context.terminal.paint))
-}
-
-/** What the group's leader says of itself: a follower may not have applied yet what was decided last. */
-async function leaderStatus(asker: Asker, name: GroupName, timeoutMs: number): Promise<StatusReport> {
-  const { group, leader } = await findGroup(asker, name, timeoutMs)
-  const report = await askStatus(asker, group, leader, timeoutMs)
-  if (report?.role === 'leader') return report
-  throw new CommandError('unavailable', `${leader} stopped leading the group ${group} just now. Ask again.`)
 }

@@ -8,6 +8,8 @@ import {
   type Found,
   type GroupId,
   namespace,
+  type Operate,
+  type Operated,
   ownerName,
   type Request,
   type StatusReport,
@@ -33,6 +35,8 @@ export interface FakeGroupOptions {
   /** What single replicas report otherwise. */
   readonly reports?: Readonly<Record<string, Partial<StatusReport>>>
   readonly found?: Found
+  /** What the leader answers to an order. */
+  readonly operated?: Omit<Operated, 'type'>
 }
 
 /** A group whose replicas answer by a script, and the tool beside it, on a simulated network. */
@@ -40,6 +44,8 @@ export class FakeGroup {
   readonly simulation: Simulation = new Simulation({ seed: 1 })
   /** How many requests of each type have arrived. */
   readonly asked: Map<Request['type'], number> = new Map()
+  /** The orders that have arrived. */
+  readonly orders: Operate[] = []
   private readonly options: FakeGroupOptions
 
   constructor(options: FakeGroupOptions = {}) {
@@ -93,6 +99,8 @@ export class FakeGroup {
       underway: 0,
       hazardous: 0,
       inDoubt: [],
+      withHazards: [],
+      troubles: [],
       ...reports?.[replica],
     }
   }
@@ -103,6 +111,7 @@ export class FakeGroup {
         const { request, message } = decodePacket(payload)
         const type = message.type as Request['type']
         this.asked.set(type, (this.asked.get(type) ?? 0) + 1)
+        if (message.type === 'operate') this.orders.push(message)
         const told = answer()
         if (told === undefined || replyTo === undefined) return
         const subject = answerSubject(replyTo, { kind: 'replica', group, replica })
@@ -114,6 +123,9 @@ export class FakeGroup {
     const { options } = this
     listen(sees.hello(manifest.name, '*'), () => {
       return { type: 'welcome', group, replicas: names, epoch: 4 as Epoch, horizon: 0 as Epoch }
+    })
+    listen(sees.operate(group, '*'), () => {
+      return options.operated === undefined ? undefined : { type: 'operated', ...options.operated }
     })
     listen(sees.look(group, '*'), () => {
       return options.found === undefined ? undefined : { type: 'looked', found: [options.found] }

@@ -1,20 +1,21 @@
 import { expect, test } from 'vitest'
 import { FakeGroup } from './fake-group.ts'
 import { documented, shapeOf } from './reference.ts'
-import { id, inDoubt, recorded } from './samples.ts'
+import { id, inDoubt, recorded, withHazards } from './samples.ts'
 
 const group = (): FakeGroup =>
   new FakeGroup({
     leader: 'n1',
     silent: ['n2'],
     found: { ...recorded, branches: recorded.branches.toReversed() },
-    reports: { n1: { inDoubt } },
+    reports: { n1: { inDoubt, withHazards, troubles: [{ id: id(4), kind: 'poisoned', note: 'a fault', ageMs: 1 }] } },
   })
 
 test.each([
   { name: 'status', args: ['status'] },
   { name: 'txn show', args: ['txn', 'show', recorded.id] },
   { name: 'txn list', args: ['txn', 'list', '--in-doubt'] },
+  { name: 'hazards', args: ['hazards'] },
 ])('verdict $name --json prints what the reference says, and nothing else', async ({ name, args }) => {
   const { out, err } = await group().run(...args, '--json')
   expect(shapeOf(JSON.parse(out))).toEqual(shapeOf(documented(name)))

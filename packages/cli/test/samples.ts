@@ -34,6 +34,7 @@ export const recorded: Extract<Found, { kind: 'recorded' }> = {
       instance: makeToken<InstanceId>(new Uint8Array(12).fill(7)),
     },
   ],
+  actor: { kind: 'holder', participant: participantName('orders') },
   reason: { code: 'insufficient-funds', message: 'Too little.', retryable: false, participant: 'payments' },
   settled: false,
   hazards: [{ participant: participantName('orders'), kind: 'aborted-met-committed', note: 'a row says committed' }],
@@ -51,4 +52,10 @@ export const inDoubt: StatusReport['inDoubt'] = [
   decidedAtMs: nowMs - ageMs,
   waitingFor: [participantName('orders'), participantName('payments')],
   hazards: [],
+}))
+
+/** One that orders could not honour, and that nobody has dealt with. */
+export const withHazards: StatusReport['withHazards'] = inDoubt.slice(0, 1).map((one) => ({
+  ...one,
+  hazards: [{ participant: participantName('orders'), kind: 'effects-lost', note: 'found: nothing' }],
 }))

@@ -8,6 +8,7 @@ describe('verdict txn show', () => {
     expect(code).toBe(0)
     expect(out).toMatch(/^outcome +aborted$/m)
     expect(out).toMatch(/^reason +payments: Too little\. \(insufficient-funds\)$/m)
+    expect(out).toMatch(/^by +orders, which held a prepared branch$/m)
     expect(out).toMatch(/^settled +no/m)
     expect(out).toMatch(/^decided +2026-03-01T10:19:30\.000Z \(1 min ago\)$/m)
     expect(out).toMatch(/^payments +refused +[a-z2-7]{20}$/m)

@@ -1,13 +1,14 @@
-import type {
-  Decided,
-  Digest,
-  Found,
-  LoneDecided,
-  Operation,
-  ParticipantName,
-  Payload,
-  Reason,
-  RecordedHazard,
+import {
+  type Decided,
+  type Digest,
+  type Found,
+  isOpen,
+  type LoneDecided,
+  type Operation,
+  type ParticipantName,
+  type Payload,
+  type Reason,
+  type RecordedHazard,
 } from '@verdict/protocol'
 import { type Spent, spentAlone, spentAsking, spentLogged, spentReading } from './cost.ts'
 
@@ -19,6 +20,8 @@ export type Conclusion =
       readonly results: readonly (readonly Payload[])[] | undefined
       readonly path: 'lone' | 'logged' | 'read-only'
       readonly applied: boolean
+      /** What could not be honoured somewhere, and operators have dealt with. */
+      readonly hazards: readonly RecordedHazard[]
       readonly spent: Spent
     }
   | { readonly kind: 'hazards'; readonly hazards: readonly RecordedHazard[] }
@@ -51,13 +54,13 @@ export function readDecided(decided: Decided, wanted: Wanted): Reading | undefin
   const { answer } = decided
   switch (answer.kind) {
     case 'committed': {
-      if (answer.hazards.length > 0) return final({ kind: 'hazards', hazards: answer.hazards })
+      if (answer.hazards.some(isOpen)) return final({ kind: 'hazards', hazards: answer.hazards })
       const results = wholeResults(answer.results, wanted)
-      const { applied } = answer
+      const { applied, hazards } = answer
       const complete =
         (applied || wanted.wait === 'decided') && (results !== undefined || wanted.operations === undefined)
       const spent = spentLogged(answer.took)
-      const conclusion = { kind: 'committed', path: 'logged', results, applied, spent } as const
+      const conclusion = { kind: 'committed', path: 'logged', results, applied, hazards, spent } as const
       // A later answer can bring results, and the word that all have applied it, but no other outcome. Once all have
       // applied it, nobody is left who could tell more.
       return complete || applied ? final(conclusion) : { kind: 'partial', conclusion }
@@ -65,7 +68,7 @@ export function readDecided(decided: Decided, wanted: Wanted): Reading | undefin
     case 'read-only': {
       const results = wholeResults(answer.results, wanted)
       const spent = spentAsking(answer.took)
-      return final({ kind: 'committed', path: 'read-only', results, applied: true, spent })
+      return final({ kind: 'committed', path: 'read-only', results, applied: true, hazards: [], spent })
     }
     case 'aborted':
       return final({ kind: 'aborted', reason: answer.reason })
@@ -92,12 +95,12 @@ export function readLone(
     case 'committed': {
       const results = wholeResults(answer.results && [answer.results], wanted)
       const spent = spentAlone(answer.took, oneShot)
-      return final({ kind: 'committed', path: 'lone', results, applied: true, spent })
+      return final({ kind: 'committed', path: 'lone', results, applied: true, hazards: [], spent })
     }
     case 'read-only': {
       const results = wholeResults(answer.results && [answer.results], wanted)
       const spent = spentReading(answer.took, oneShot)
-      return final({ kind: 'committed', path: 'read-only', results, applied: true, spent })
+      return final({ kind: 'committed', path: 'read-only', results, applied: true, hazards: [], spent })
     }
     case 'aborted':
       return final({ kind: 'aborted', reason: { ...answer.reason, participant } })
@@ -121,7 +124,7 @@ export function readFound(found: Found): Advice {
   switch (found.kind) {
     case 'recorded':
       if (found.outcome === 'aborted') return { kind: 'aborted', reason: found.reason ?? unknownReason }
-      return found.hazards.length > 0 ? { kind: 'hazards', hazards: found.hazards } : { kind: 'replay', found }
+      return found.hazards.some(isOpen) ? { kind: 'hazards', hazards: found.hazards } : { kind: 'replay', found }
     case 'none':
       return { kind: 'run' }
     case 'expired':

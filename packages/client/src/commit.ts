@@ -20,7 +20,7 @@ import { CommittedWithHazards, InDoubt, TransactionAborted } from './errors.ts'
 import type { Group, Line } from './group.ts'
 import { type LookRequest, look, whyUnanswered } from './look.ts'
 import { graceMs } from './options.ts'
-import { type Receipt, receiptOf } from './receipt.ts'
+import { mended, type Receipt, receiptOf } from './receipt.ts'
 import type { ResendTiming } from './resend.ts'
 import type { TracedCall } from './telemetry.ts'
 
@@ -69,10 +69,11 @@ export async function commit(line: Line, group: Group, sealed: Sealed): Promise<
       : await askParticipant(line, branch, { operations: undefined, ...sealed, digest })
   switch (conclusion.kind) {
     case 'committed': {
-      const { path, applied, results, spent } = conclusion
+      const { path, applied, results, hazards, spent } = conclusion
       const participants = list.map(({ participant }) => participant)
       const cost = tally.cost(spent)
-      return { replayed: false, receipt: { id, path, participants, digest, applied, cost }, results }
+      const receipt = { id, path, participants, digest, applied, cost, ...mended(hazards) }
+      return { replayed: false, receipt, results }
     }
     case 'hazards':
       throw new CommittedWithHazards(id, conclusion.hazards)

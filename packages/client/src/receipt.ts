@@ -1,4 +1,4 @@
-import type { Digest, Found, ParticipantName, TransactionId } from '@verdict/protocol'
+import type { Digest, Found, ParticipantName, RecordedHazard, TransactionId } from '@verdict/protocol'
 import type { Cost } from './cost.ts'
 
 /** What the caller of a committed transaction may keep of it. Plain data. */
@@ -12,10 +12,15 @@ export interface Receipt {
   readonly participants: readonly ParticipantName[]
   /** Binds the id to the list of branches; undefined when no branch was opened. */
   readonly digest: Digest | undefined
-  /** Whether every branch had applied it when the answer came: from then on everybody sees its effects. */
+  /**
+   * Whether every branch had applied it when the answer came: from then on everybody sees its effects. What an operator has
+   * dealt with counts as applied, and stands in `hazards`.
+   */
   readonly applied: boolean
   /** What it cost, for `explain`; undefined when an earlier run had committed it. */
   readonly cost: Cost | undefined
+  /** What participants could not honour, with how operators have dealt with it; absent when there was nothing of the kind. */
+  readonly hazards?: readonly RecordedHazard[]
 }
 
 /** The receipt of what a look found committed. */
@@ -27,6 +32,7 @@ export function receiptOf(found: Extract<Found, { kind: 'recorded' }>): Receipt 
     digest: found.digest,
     applied: found.settled,
     cost: undefined,
+    ...mended(found.hazards),
   }
 }
 
@@ -61,4 +67,9 @@ function many(count: number, one: string, more = `${one}s`): string {
 
 function milliseconds(ms: number): string {
   return `${ms.toFixed(1)} ms`
+}
+
+/** The hazards of a receipt: none of them is open, or there would be no receipt. */
+export function mended(hazards: readonly RecordedHazard[]): Pick<Receipt, 'hazards'> {
+  return hazards.length === 0 ? {} : { hazards }
 }

@@ -1,4 +1,13 @@
-import type { Decided, Digest, Epoch, Operation, TransactionId } from '@verdict/protocol'
+import type {
+  Decided,
+  Digest,
+  Epoch,
+  Operation,
+  OwnerName,
+  ParticipantName,
+  RecordedHazard,
+  TransactionId,
+} from '@verdict/protocol'
 import { describe, expect, test } from 'vitest'
 import { readDecided, readFound, type Wanted } from '../src/answer.ts'
 import { recorded, value } from './stage.ts'
@@ -50,6 +59,17 @@ describe('an answer to a commit', () => {
     ['refused for good', { kind: 'refused', reason: { ...reason, retryable: false } }, {}, 'final'],
   ] as const)('%s is %4$s', (_, answer, wanted, kind) => {
     expect(read(answer, wanted as Partial<Wanted>)?.kind).toBe(kind)
+  })
+
+  test('with hazards is no success while one of them is open; once all are resolved it is, and says what was mended', () => {
+    const open = { participant: 'orders' as ParticipantName, kind: 'effects-lost', note: 'gone' } as const
+    const resolved = { ...open, resolved: { by: 'alice', as: 'ops' as OwnerName, because: 'mended', atMs: 1 } }
+    const committed = (hazards: readonly RecordedHazard[]) => read({ kind: 'committed', applied: true, hazards })
+    expect(committed([resolved, open])).toMatchObject({ conclusion: { kind: 'hazards', hazards: [resolved, open] } })
+    expect(committed([resolved])).toMatchObject({ conclusion: { kind: 'committed', hazards: [resolved] } })
+    const found = (hazards: readonly RecordedHazard[]) =>
+      readFound({ ...recorded('committed', { hazards }), id: 'x' as TransactionId }).kind
+    expect([found([open]), found([resolved])]).toEqual(['hazards', 'replay'])
   })
 
   test('is an outcome only when it says committed or aborted', () => {

@@ -238,6 +238,7 @@ export function recorded(
     outcome,
     digest: 'a'.repeat(26) as never,
     branches: [{ participant: participantName('payments'), vote: 'prepared' }],
+    actor: { kind: 'owner' },
     settled: true,
     hazards: [],
     decidedAtMs: 1,

@@ -1,4 +1,4 @@
-import type { Decision, HazardKind, ParticipantName, TransactionId } from '@verdict/protocol'
+import type { Decision, ParticipantName, ReportedHazard, Resolution, TransactionId } from '@verdict/protocol'
 import { Packr } from 'msgpackr'
 
 /** What the group's log replicates, besides Raft's own entries. */
@@ -14,15 +14,29 @@ export type Command =
       readonly kind: 'hazard'
       readonly id: TransactionId
       readonly participant: ParticipantName
-      readonly hazard: HazardKind
+      readonly hazard: ReportedHazard
       readonly note: string
+    }
+  /** An operator has dealt with the participant's branch by hand (rule R16). */
+  | {
+      readonly kind: 'resolve'
+      readonly id: TransactionId
+      readonly participant: ParticipantName
+      readonly resolution: Resolution
+    }
+  /** An operator lets a participant roll back a quarantined branch, of which the group has no outcome (rules R13, R16). */
+  | {
+      readonly kind: 'release'
+      readonly id: TransactionId
+      readonly participant: ParticipantName
+      readonly resolution: Resolution
     }
 
 /** Most ids in one `settled`: the entry stays near 100 KiB with the longest ids. */
 export const maxSettledIds = 512
 
 const version = 1
-const kinds: ReadonlySet<Command['kind']> = new Set(['decide', 'settled', 'advance', 'hazard'])
+const kinds: ReadonlySet<Command['kind']> = new Set(['decide', 'settled', 'advance', 'hazard', 'resolve', 'release'])
 const packr = new Packr({ useRecords: false })
 
 /** A command of the log that this version cannot read. The replica must stop: to guess would be to diverge. */

@@ -1,4 +1,5 @@
 import {
+  type Actor,
   type BranchList,
   type CalledBranch,
   type Digest,
@@ -29,6 +30,8 @@ export type CommitEvent =
       readonly reason: Reason
       readonly trace: TraceContext | undefined
     }
+  /** An operator aborts it. */
+  | { readonly kind: 'forced'; readonly actor: Actor; readonly reason: Reason }
   /** A participant holds a prepared branch and asked for the outcome; with the list, where it still had it. */
   | {
       readonly kind: 'held'
@@ -66,6 +69,9 @@ export function advanceCommit(commit: Commit, event: CommitEvent, nowMs: number,
       // Another list than the one under way decides nothing here: the asker is answered by the record (rule R4).
       if (commit.sealed?.digest !== event.sealed.digest) return []
       commit.actor = { kind: 'owner' }
+      return [propose(commit, 'aborted', event.reason)]
+    case 'forced':
+      commit.actor = event.actor
       return [propose(commit, 'aborted', event.reason)]
     case 'held':
       return held(commit, event, nowMs, timing)

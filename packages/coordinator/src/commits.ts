@@ -1,5 +1,6 @@
 import {
   type Abort,
+  type Actor,
   type CommitCost,
   type Commit as CommitRequest,
   type Decided,
@@ -10,6 +11,7 @@ import {
   type Outcome,
   type ParticipantName,
   parseId,
+  type Reason,
   reasonCodes,
   type TransactionId,
   type VoteMessage,
@@ -27,6 +29,7 @@ import type { CoordinatorMetering } from './metering.ts'
 import type { Asker, Post } from './post.ts'
 import { Schedule } from './schedule.ts'
 import type { CoordinatorSettings } from './settings.ts'
+import type { Troubles } from './troubles.ts'
 import { joinWaiters, type Results, type Waiter, wholeResults } from './waiter.ts'
 
 export interface CommitsPorts {
@@ -37,6 +40,7 @@ export interface CommitsPorts {
   readonly deliveries: Deliveries
   readonly calls: Calls
   readonly metering: CoordinatorMetering
+  readonly troubles: Troubles
   readonly term: number
   /** Proposes a decision and resolves with what the log made of it. Rejects when it was not recorded, or nobody knows. */
   readonly decide: (decision: Decision) => Promise<Applied>
@@ -46,6 +50,8 @@ export interface CommitsPorts {
 interface Underway {
   readonly commit: Commit
   readonly waiters: Waiter[]
+  /** Tells an operator who has ordered its abort what the log made of it. */
+  operator: ((applied: Applied) => void) | undefined
   readonly tracing: CommitTracing
   /** When its owner asked for the commit first. */
   askedAtMs: number | undefined
@@ -114,6 +120,18 @@ export class Commits {
     this.advance(id, { kind: 'held', holder: { participant, digest, token }, list, endsAtMs, trace: held.trace })
   }
 
+  /**
+   * An operator aborts what is under way here; false when nothing of it is. What the log makes of it is told to one operator, the
+   * last who asked: whoever asks again finds the record.
+   */
+  force(id: TransactionId, actor: Actor, reason: Reason, told: (applied: Applied) => void): boolean {
+    const underway = this.underway.get(id)
+    if (underway === undefined) return false
+    underway.operator = told
+    this.advance(id, { kind: 'forced', actor, reason })
+    return true
+  }
+
   /** `bytes` is the size of the message. */
   voted(participant: ParticipantName, { id, digest, vote }: VoteMessage, bytes: number): void {
     const underway = this.underway.get(id)
@@ -171,7 +189,7 @@ export class Commits {
     const known = this.underway.get(id)
     if (known !== undefined) return known
     const commit = newCommit(id, parseId(id).mark === 'kept')
-    const fresh: Underway = { commit, waiters: [], tracing: trace(), ...uncounted }
+    const fresh: Underway = { commit, waiters: [], operator: undefined, tracing: trace(), ...uncounted }
     this.underway.set(id, fresh)
     return fresh
   }
@@ -199,8 +217,14 @@ export class Commits {
   }
 
   private wake(): void {
-    const { clock, settings } = this.ports
-    for (const id of this.schedule.takeDue(clock.nowMs(), settings.waveSize)) this.advance(id, { kind: 'woke' })
+    const { clock, settings, troubles } = this.ports
+    for (const id of this.schedule.takeDue(clock.nowMs(), settings.waveSize)) {
+      troubles.contain(
+        id,
+        () => this.advance(id, { kind: 'woke' }),
+        (untilMs) => this.schedule.set(id, untilMs),
+      )
+    }
     this.alarm.setAt(this.schedule.nextMs())
   }
 
@@ -242,8 +266,8 @@ export class Commits {
     underway.tracing
       .deciding(decision, () => this.ports.decide(decision))
       .then(
-        (applied) => this.applied(id, underway, applied),
-        (error: unknown) => this.undecided(id, underway, error),
+        (applied) => this.ports.troubles.contain(id, () => this.applied(id, underway, applied)),
+        (error: unknown) => this.ports.troubles.contain(id, () => this.undecided(id, underway, error)),
       )
   }
 
@@ -253,6 +277,7 @@ export class Commits {
     this.drop(id)
     const { commit, waiters, tracing } = underway
     tracing.decided(applied.kind === 'recorded' ? applied.record.outcome : undefined)
+    underway.operator?.(applied)
     const { deliveries } = this.ports
     switch (applied.kind) {
       case 'recorded': {
@@ -273,6 +298,7 @@ export class Commits {
         for (const waiter of waiters)
           this.refuse(id, waiter, reasonCodes.conflict, `Nothing was recorded: ${applied.found}.`, false)
         break
+      case 'released':
       case 'done':
         throw new Error(`Broken invariant: the decision of ${id} was applied as something else.`)
     }

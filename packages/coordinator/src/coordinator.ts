@@ -25,6 +25,7 @@ import {
   type Applied,
   decisions,
   epochOf,
+  hazardous,
   hazardousCount,
   horizonOf,
   recordOf,
@@ -32,6 +33,7 @@ import {
   unsettledCount,
 } from './decisions.ts'
 import type { CoordinatorEvent } from './event.ts'
+import { isResolved, isTold } from './hazards.ts'
 import { Leader } from './leader.ts'
 import { groupIdOf, type Manifest, ManifestError } from './manifest.ts'
 import { CoordinatorMetering } from './metering.ts'
@@ -76,6 +78,19 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
   const running = new RunningCoordinator(options)
   await running.start()
   return running
+}
+
+function inDoubtOf(record: DecisionRecord): StatusReport['inDoubt'][number] {
+  const { id, outcome, decidedAtMs, branches, hazards } = record
+  const isAwaited = ({ participant, vote }: (typeof branches)[number]): boolean =>
+    isTold(record, vote) && !isResolved(record, participant)
+  return {
+    id,
+    outcome,
+    decidedAtMs,
+    waitingFor: branches.filter(isAwaited).map(({ participant }) => participant),
+    hazards,
+  }
 }
 
 class RunningCoordinator implements Coordinator {
@@ -152,15 +167,9 @@ class RunningCoordinator implements Coordinator {
       unsettled: unsettledCount(replica.space, maxCounted),
       underway: this.leader?.underway ?? 0,
       hazardous: hazardousCount(replica.space, maxCounted),
-      inDoubt: records.map(({ id, outcome, decidedAtMs, branches, hazards }) => ({
-        id,
-        outcome,
-        decidedAtMs,
-        waitingFor: branches
-          .filter(({ vote }) => vote === 'prepared' || vote === 'unknown')
-          .map(({ participant }) => participant),
-        hazards,
-      })),
+      troubles: this.leader?.troubles.list(maxListed) ?? [],
+      inDoubt: records.map(inDoubtOf),
+      withHazards: hazardous(replica.space, maxListed).map(inDoubtOf),
     }
   }
 
@@ -235,6 +244,8 @@ class RunningCoordinator implements Coordinator {
     return this.metering.observe({
       underway: () => this.leader?.underway ?? 0,
       inDoubt: leading(() => unsettledCount(space, maxCounted)),
+      hazardous: leading(() => hazardousCount(space, maxCounted)),
+      troubles: (kind) => this.leader?.troubles.count(kind) ?? 0,
       oldestInDoubtMs: leading(() => Math.max(0, ...unsettled(space, 1).records.map(ageMs))),
     })
   }
@@ -249,7 +260,7 @@ class RunningCoordinator implements Coordinator {
       const { request, message } = decodePacket(payload)
       if (message.type === 'status') {
         const report = this.status()
-        this.post.answer({ inbox: replyTo, request }, report, { ...report, inDoubt: [] })
+        this.post.answer({ inbox: replyTo, request }, report, { ...report, inDoubt: [], withHazards: [], troubles: [] })
       } else throw new WireError('malformed-message', `A ${message.type} is nothing that a replica is asked.`, request)
     } catch (error) {
       if (!(error instanceof WireError)) throw error

@@ -1,21 +1,26 @@
 import {
   type Decision,
   type DecisionRecord,
+  type Digest,
   type Epoch,
-  type HazardKind,
   isLone,
+  isOpen,
   type ParticipantName,
   parseId,
+  type ReportedHazard,
   type TransactionId,
 } from '@verdict/protocol'
 import type { LogIndex, StateMachine, StateSpace } from '@verdict/raft'
 import { Packr } from 'msgpackr'
 import { type Command, decodeCommand } from './command.ts'
+import { isTold, resolvedHazards } from './hazards.ts'
 
 /** What applying a command tells whoever proposed it. */
 export type Applied =
   /** The record that stands for the id: the proposed decision, or an earlier one. */
   | { readonly kind: 'recorded'; readonly record: DecisionRecord }
+  /** The quarantined branch of this participant may be rolled back: the group never will have an outcome for it (rule R13). */
+  | { readonly kind: 'released' }
   /** Nothing is recorded for the id, and its epoch lies behind the horizon. */
   | { readonly kind: 'expired' }
   /** The decision breaks a rule; nothing was recorded. */
@@ -39,6 +44,7 @@ const keys = {
   record: (id: TransactionId): string => `record/${id}`,
   unsettled: (index: LogIndex): string => `unsettled/${String(index).padStart(16, '0')}`,
   hazardous: (id: TransactionId): string => `hazardous/${id}`,
+  released: (id: TransactionId, participant: ParticipantName): string => `released/${id}/${participant}`,
 }
 
 /**
@@ -63,6 +69,10 @@ function applyCommand(space: StateSpace, index: LogIndex, command: Command): App
       return { kind: 'done' }
     case 'hazard':
       return recordHazard(space, command)
+    case 'resolve':
+      return resolve(space, command)
+    case 'release':
+      return release(space, command)
   }
 }
 
@@ -84,24 +94,22 @@ function decide(space: StateSpace, index: LogIndex, decision: Decision): Applied
 }
 
 function faultOf({ id, outcome, branches, actor }: Decision): string | undefined {
-  if (branches.length === 0) return 'it names no branch'
-  // A record of a holder whose list was lost names that one alone; it aborts, so that no participant has it as a lone one's.
-  const isRecovered = outcome === 'aborted' && actor.kind === 'holder'
+  // A kept id is never decided without the group, so that an operator may abort it before anybody has asked for its commit.
+  const mayNameNone = outcome === 'aborted' && actor.kind === 'operator' && parseId(id).mark === 'kept'
+  if (branches.length === 0 && !mayNameNone) return 'it names no branch'
+  // What a holder asked about without its list is aborted, for it or by an operator, in a record that names the holder alone: no
+  // participant has it as a lone one's.
+  const isRecovered = outcome === 'aborted' && actor.kind !== 'owner'
   if (isLone(id, branches) && !isRecovered) return 'it names one branch, whose participant decides it by itself'
   if (outcome === 'aborted') return undefined
   const bad = branches.find(({ vote, token }) => (vote !== 'prepared' && vote !== 'read-only') || token === undefined)
   return bad === undefined ? undefined : `it commits although ${bad.participant} voted ${bad.vote}`
 }
 
-/** Whether a branch with this vote is told the outcome: those that ended by their own vote are not (rule R8). */
-export function isTold({ outcome }: Pick<Decision, 'outcome'>, vote: Decision['branches'][number]['vote']): boolean {
-  return vote === 'prepared' || (outcome === 'aborted' && vote === 'unknown')
-}
-
 function settle(space: StateSpace, id: TransactionId): void {
   const record = read(space, id)
   // A hazard that was recorded meanwhile keeps the record unsettled (rule R16).
-  if (record === undefined || record.settled || record.hazards.length > 0) return
+  if (record === undefined || record.settled || record.hazards.some(isOpen)) return
   space.put(keys.record(id), packr.pack({ ...record, settled: true } satisfies StoredRecord))
   space.delete(keys.unsettled(record.index))
 }
@@ -124,11 +132,30 @@ function recordHazard(
   return { kind: 'recorded', record: marked }
 }
 
+/** The outcome stays as it is, whatever an operator says (rule R16). */
+function resolve(space: StateSpace, { id, participant, resolution }: Extract<Command, { kind: 'resolve' }>): Applied {
+  const record = read(space, id)
+  if (record === undefined) return { kind: 'done' }
+  const hazards = resolvedHazards(record, participant, resolution)
+  if (hazards === undefined) return { kind: 'recorded', record }
+  const marked: StoredRecord = { ...record, hazards }
+  space.put(keys.record(id), packr.pack(marked))
+  if (!hazards.some(isOpen)) space.delete(keys.hazardous(id))
+  return { kind: 'recorded', record: marked }
+}
+
+/** Nothing is let go of while it may still be decided: whoever holds a branch of it asks, and is told the outcome. */
+function release(space: StateSpace, { id, participant, resolution }: Extract<Command, { kind: 'release' }>): Applied {
+  if (read(space, id) === undefined && parseId(id).epoch > horizonOf(space)) return { kind: 'done' }
+  space.put(keys.released(id, participant), packr.pack(resolution))
+  return { kind: 'released' }
+}
+
 /**
  * Whether a report changes the record (rule R8): it speaks of a listed branch, is new, and counts against this outcome. Otherwise
  * it is a late duplicate that met rows which were deleted long ago.
  */
-export function countsHazard(record: DecisionRecord, participant: ParticipantName, hazard: HazardKind): boolean {
+export function countsHazard(record: DecisionRecord, participant: ParticipantName, hazard: ReportedHazard): boolean {
   if (!record.branches.some((branch) => branch.participant === participant)) return false
   if (record.hazards.some((known) => known.participant === participant && known.kind === hazard)) return false
   return record.outcome === 'committed' ? !record.settled : hazard === 'aborted-met-committed'
@@ -147,6 +174,16 @@ function counter(space: ReadableSpace, key: string, initial: number): Epoch {
 /** The record that stands for an id, where there is one. */
 export function recordOf(space: ReadableSpace, id: TransactionId): DecisionRecord | undefined {
   return read(space, id)
+}
+
+/** Whether a record speaks of this list. An abort that names no branch, an operator's, is one of every list. */
+export function speaksOf({ digest, branches }: DecisionRecord, list: Digest): boolean {
+  return digest === list || branches.length === 0
+}
+
+/** Whether an operator has said that a branch of which the group has no outcome may be rolled back in any history (rule R13). */
+export function isReleased(space: ReadableSpace, id: TransactionId, participant: ParticipantName): boolean {
+  return space.get(keys.released(id, participant)) !== undefined
 }
 
 /** The group's epoch. The first one is 1, so that no id lies at or behind the first horizon, 0. */
@@ -180,7 +217,16 @@ export function unsettledCount(space: ReadableSpace, limit: number): number {
   return space.list('unsettled/', limit).length
 }
 
-/** How many transactions have a hazard, counted up to `limit`. */
+/** Records with a hazard that nobody has dealt with, at most `limit` of them. */
+export function hazardous(space: ReadableSpace, limit: number): readonly DecisionRecord[] {
+  return space.list('hazardous/', limit).map(([key]) => {
+    const record = read(space, key.slice('hazardous/'.length) as TransactionId)
+    if (record === undefined) throw new Error(`Broken invariant: ${key} has no record.`)
+    return record
+  })
+}
+
+/** How many transactions have a hazard that nobody has dealt with, counted up to `limit`. */
 export function hazardousCount(space: ReadableSpace, limit: number): number {
   return space.list('hazardous/', limit).length
 }

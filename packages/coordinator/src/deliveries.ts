@@ -1,4 +1,12 @@
-import type { Ack, DecisionRecord, HazardKind, InstanceId, ParticipantName, TransactionId } from '@verdict/protocol'
+import {
+  type Ack,
+  type DecisionRecord,
+  type InstanceId,
+  isOpen,
+  type ParticipantName,
+  type ReportedHazard,
+  type TransactionId,
+} from '@verdict/protocol'
 import type { Clock } from '@verdict/runtime'
 import { Alarm } from './alarm.ts'
 import { maxSettledIds } from './command.ts'
@@ -17,6 +25,7 @@ import type { Post } from './post.ts'
 import { RecentResults } from './recent-results.ts'
 import { Schedule } from './schedule.ts'
 import type { CoordinatorSettings } from './settings.ts'
+import type { Troubles } from './troubles.ts'
 import { answerFrom, bytesOf, joinWaiters, type Results, type Waiter } from './waiter.ts'
 
 export interface DeliveriesPorts {
@@ -24,6 +33,7 @@ export interface DeliveriesPorts {
   readonly clock: Clock
   readonly space: ReadableSpace
   readonly settings: CoordinatorSettings
+  readonly troubles: Troubles
   /** Records in the log that these are settled. Rejects when it could not be recorded now. */
   readonly settle: (ids: readonly TransactionId[]) => Promise<void>
 }
@@ -102,7 +112,7 @@ export class Deliveries {
     // An earlier leader's record may still wait in the store.
     if (isPatient) this.begin(record)
     const underway = this.underway.get(record.id)
-    const isOnItsWay = underway !== undefined && !this.isApplied(record) && record.hazards.length === 0
+    const isOnItsWay = underway !== undefined && !this.isApplied(record) && !record.hazards.some(isOpen)
     if (isPatient && isOnItsWay) joinWaiters(underway.waiters, waiter, this.ports.settings.maxWaiters)
     else this.say(record, waiter, results)
   }
@@ -112,15 +122,22 @@ export class Deliveries {
   }
 
   /** A hazard was recorded: nobody waits for full success any longer. */
-  hazardous(record: DecisionRecord, participant: ParticipantName, hazard: HazardKind): void {
-    const underway = this.underway.get(record.id)
-    if (underway === undefined) {
-      this.begin(record)
-      return
-    }
-    underway.delivery.record = record
-    underway.tracing.hazardous(participant, hazard)
-    for (const waiter of underway.waiters.splice(0)) this.say(record, waiter)
+  hazardous(record: DecisionRecord, participant: ParticipantName, hazard: ReportedHazard): void {
+    this.underway.get(record.id)?.tracing.hazardous(participant, hazard)
+    this.marked(record)
+    for (const waiter of this.underway.get(record.id)?.waiters.splice(0) ?? []) this.say(record, waiter)
+  }
+
+  /** The record's hazards are others now: one was reported, or an operator has resolved some. */
+  marked(record: DecisionRecord): void {
+    if (this.underway.has(record.id)) this.advance(record.id, { kind: 'marked', record })
+    else this.begin(record)
+  }
+
+  /** Everybody who has not acknowledged is told now, whatever pause is under way. */
+  hurry(record: DecisionRecord): void {
+    this.begin(record)
+    this.advance(record.id, { kind: 'hurried' })
   }
 
   private keep(underway: Underway, results: Results): void {
@@ -224,9 +241,15 @@ export class Deliveries {
   }
 
   private wave(): void {
-    const { clock, settings } = this.ports
+    const { clock, settings, troubles } = this.ports
     this.nextWaveMs = clock.nowMs() + settings.waveMs
-    for (const id of this.schedule.takeDue(clock.nowMs(), settings.waveSize)) this.advance(id, { kind: 'woke' })
+    for (const id of this.schedule.takeDue(clock.nowMs(), settings.waveSize)) {
+      troubles.contain(
+        id,
+        () => this.advance(id, { kind: 'woke' }),
+        (untilMs) => this.schedule.set(id, untilMs),
+      )
+    }
     this.refill()
     this.armWave()
   }
@@ -236,12 +259,12 @@ export class Deliveries {
   }
 
   private refill(): void {
-    const { space, settings } = this.ports
+    const { space, settings, troubles } = this.ports
     if (this.backlog === undefined || !this.mayRefill()) return
     const limit = Math.min(settings.maxDelivering - this.underway.size, settings.waveSize)
     const { records, last } = unsettled(space, limit, this.backlog.after)
     this.backlog = last === undefined ? undefined : { after: last }
-    for (const record of records) this.begin(record)
+    for (const record of records) troubles.contain(record.id, () => this.begin(record))
   }
 
   private isApplied({ id, settled }: DecisionRecord): boolean {

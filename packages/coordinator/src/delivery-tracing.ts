@@ -1,5 +1,5 @@
 import { type Context, ROOT_CONTEXT, type Span } from '@opentelemetry/api'
-import type { DecisionRecord, HazardKind, ParticipantName } from '@verdict/protocol'
+import type { DecisionRecord, ParticipantName, ReportedHazard } from '@verdict/protocol'
 import { labels, linksTo, methodName, methods, spanAttributes } from '@verdict/protocol/telemetry'
 import type { Delivery, DeliveryEvent } from './delivery.ts'
 import {
@@ -72,7 +72,7 @@ export class DeliveryTracing {
   }
 
   /** A participant could not honour the outcome: that ends what it was told, since nobody knows whether it will acknowledge it. */
-  hazardous(participant: ParticipantName, hazard: HazardKind): void {
+  hazardous(participant: ParticipantName, hazard: ReportedHazard): void {
     const telling = this.tellings.get(participant)
     if (telling === undefined) return
     this.end(telling.span, (span) => {

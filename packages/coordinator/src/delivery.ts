@@ -1,6 +1,6 @@
 import type { DecisionRecord, Digest, InstanceId, Outcome, ParticipantName, Payload, Token } from '@verdict/protocol'
 import type { CommitTiming } from './commit-state.ts'
-import { isTold } from './decisions.ts'
+import { isHazardous, isResolved, isTold } from './hazards.ts'
 
 /** One branch that is told the outcome, until it has acknowledged. */
 interface Recipient {
@@ -10,6 +10,12 @@ interface Recipient {
   acknowledged: boolean
   sent: number
   resendAtMs: number
+  /** It said that it cannot honour the outcome: an operator has to mend that, and needs longer than a pause between two sends. */
+  hazardous: boolean
+}
+
+export interface DeliveryTiming extends CommitTiming {
+  readonly hazardResendMs: number
 }
 
 /** The outcome of one transaction on its way to its branches (rules R6, R8). Plain data; a new leader starts it anew. */
@@ -18,6 +24,8 @@ export interface Delivery {
   readonly recipients: Recipient[]
   /** Values by branch in the record's order, as far as votes and acknowledgements brought them. */
   results: (readonly Payload[] | undefined)[]
+  /** All have acknowledged, and that was said. */
+  settled: boolean
 }
 
 export type DeliveryEvent =
@@ -30,7 +38,11 @@ export type DeliveryEvent =
     }
   /** Nobody listened at the instance that was told. */
   | { readonly kind: 'unreachable'; readonly participant: ParticipantName; readonly instance: InstanceId }
+  /** The hazards of the record are others now: one was reported, or an operator has resolved some. */
+  | { readonly kind: 'marked'; readonly record: DecisionRecord }
   | { readonly kind: 'woke' }
+  /** An operator wants everybody told now. */
+  | { readonly kind: 'hurried' }
 
 export type DeliveryEffect =
   | {
@@ -40,7 +52,7 @@ export type DeliveryEffect =
       readonly instance: InstanceId | undefined
       readonly token: Token | undefined
     }
-  /** Every branch has acknowledged. */
+  /** Every branch has acknowledged, or an operator has dealt with it. */
   | { readonly kind: 'settled' }
 
 /** A delivery that has sent nothing yet: wake it. */
@@ -53,11 +65,13 @@ export function newDelivery(record: DecisionRecord): Delivery {
         participant,
         instance,
         token,
-        acknowledged: false,
+        acknowledged: isResolved(record, participant),
         sent: 0,
         resendAtMs: 0,
+        hazardous: isHazardous(record, participant),
       })),
     results: record.branches.map(() => undefined),
+    settled: false,
   }
 }
 
@@ -66,7 +80,7 @@ export function advanceDelivery(
   delivery: Delivery,
   event: DeliveryEvent,
   nowMs: number,
-  timing: CommitTiming,
+  timing: DeliveryTiming,
 ): DeliveryEffect[] {
   switch (event.kind) {
     case 'acknowledged':
@@ -77,9 +91,23 @@ export function advanceDelivery(
       // Any other instance reaches the same resource; it was told already when the hint comes late.
       return recipient.sent % 2 === 1 ? [tell(recipient, nowMs, timing)] : []
     }
+    case 'marked':
+      delivery.record = event.record
+      for (const recipient of delivery.recipients) {
+        recipient.hazardous = isHazardous(event.record, recipient.participant)
+        recipient.acknowledged ||= isResolved(event.record, recipient.participant)
+      }
+      return whenAllAcknowledged(delivery)
     case 'woke':
+      return [
+        ...delivery.recipients
+          .filter(({ acknowledged: done, resendAtMs }) => !done && nowMs >= resendAtMs)
+          .map((recipient) => tell(recipient, nowMs, timing)),
+        ...whenAllAcknowledged(delivery),
+      ]
+    case 'hurried':
       return delivery.recipients
-        .filter(({ acknowledged: done, resendAtMs }) => !done && nowMs >= resendAtMs)
+        .filter(({ acknowledged: done }) => !done)
         .map((recipient) => tell(recipient, nowMs, timing))
   }
 }
@@ -100,13 +128,24 @@ function acknowledged(delivery: Delivery, event: Extract<DeliveryEvent, { kind: 
   recipient.acknowledged = true
   const position = record.branches.findIndex(({ participant }) => participant === event.participant)
   results[position] ??= event.results
-  return recipients.every(({ acknowledged: done }) => done) ? [{ kind: 'settled' }] : []
+  return whenAllAcknowledged(delivery)
 }
 
-function tell(recipient: Recipient, nowMs: number, { resendMs, maxResendMs }: CommitTiming): DeliveryEffect {
+function whenAllAcknowledged(delivery: Delivery): DeliveryEffect[] {
+  if (delivery.settled || !delivery.recipients.every(({ acknowledged: done }) => done)) return []
+  delivery.settled = true
+  return [{ kind: 'settled' }]
+}
+
+function tell(
+  recipient: Recipient,
+  nowMs: number,
+  { resendMs, maxResendMs, hazardResendMs }: DeliveryTiming,
+): DeliveryEffect {
   // First to the instance that voted, which has the connection; resends alternate between it and any (rule R8).
   const instance = recipient.sent % 2 === 0 ? recipient.instance : undefined
-  recipient.resendAtMs = nowMs + Math.min(resendMs * 2 ** recipient.sent, maxResendMs)
+  const pauseMs = recipient.hazardous ? hazardResendMs : Math.min(resendMs * 2 ** recipient.sent, maxResendMs)
+  recipient.resendAtMs = nowMs + pauseMs
   recipient.sent += 1
   return { kind: 'tell', participant: recipient.participant, instance, token: recipient.token }
 }

@@ -13,29 +13,35 @@ import {
   parseId,
   type TransactionId,
 } from '@verdict/protocol'
+import { speaksOf } from './decisions.ts'
 
 type HolderAnswer = InquiryAnswer['answers'][number]
 
 /**
  * What a group answers to a participant that holds a prepared branch (rule R8). `unknown` means that the transaction has to be
- * taken up (rule R6); every other answer is final. `expired` needs a confirmed leadership before it is told.
+ * taken up (rule R6); every other answer is final. `expired` needs a confirmed leadership before it is told. `isReleased` says whether
+ * an operator lets go of a branch that has no outcome, whatever history its store has (rule R13).
  */
 export function answerHolder(
   record: DecisionRecord | undefined,
   horizon: Epoch,
   asker: ParticipantName,
   held: { readonly id: TransactionId; readonly digest: Digest },
+  isReleased: () => boolean = () => false,
 ): HolderAnswer | 'unknown' {
   const { id, digest } = held
-  if (record === undefined) return parseId(id).epoch <= horizon ? { id, digest, answer: 'expired' } : 'unknown'
-  if (record.digest !== digest) return { id, digest, answer: 'discard' }
+  const withoutOutcome = (answer: 'discard' | 'expired'): HolderAnswer => {
+    return { id, digest, answer: isReleased() ? 'released' : answer }
+  }
+  if (record === undefined) return parseId(id).epoch <= horizon ? withoutOutcome('expired') : 'unknown'
+  if (!speaksOf(record, digest)) return withoutOutcome('discard')
   const branch = record.branches.find(({ participant }) => participant === asker)
   const named = {
     ...(branch?.token === undefined ? {} : { token: branch.token }),
     ...(record.trace === undefined ? {} : { trace: record.trace }),
   }
   if (record.outcome === 'aborted') return { id, digest, answer: 'aborted', ...named }
-  return branch?.vote === 'prepared' ? { id, digest, answer: 'committed', ...named } : { id, digest, answer: 'discard' }
+  return branch?.vote === 'prepared' ? { id, digest, answer: 'committed', ...named } : withoutOutcome('discard')
 }
 
 /** The list that a holder sent along, if it is the one its digest binds and names the branch that it holds. */
@@ -50,13 +56,14 @@ export function trustedList(asker: ParticipantName, held: HeldBranch): BranchLis
 /** What a look finds in the applied state. `none` and `expired` need a confirmed leadership before they are told. */
 export function lookUp(record: DecisionRecord | undefined, horizon: Epoch, id: TransactionId): Found {
   if (record === undefined) return { kind: parseId(id).epoch <= horizon ? 'expired' : 'none', id }
-  const { outcome, digest, branches, reason, settled, hazards, decidedAtMs, trace } = record
+  const { outcome, digest, branches, reason, actor, settled, hazards, decidedAtMs, trace } = record
   return {
     kind: 'recorded',
     id,
     outcome,
     digest,
     branches,
+    actor,
     settled,
     hazards,
     decidedAtMs,

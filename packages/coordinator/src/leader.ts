@@ -13,6 +13,7 @@ import {
   type Look,
   type Message,
   type Namespace,
+  type OwnerName,
   type ParticipantName,
   parseGroupId,
   parseId,
@@ -20,6 +21,7 @@ import {
   readVoter,
   type Subjects,
   type TransactionId,
+  type TroubleReport,
   WireError,
 } from '@verdict/protocol'
 import type { Replica, ReplicaId } from '@verdict/raft'
@@ -27,14 +29,17 @@ import type { BusMessage, Subscription, Timer, World } from '@verdict/runtime'
 import { Calls } from './calls.ts'
 import { type Command, encodeCommand } from './command.ts'
 import { Commits } from './commits.ts'
-import { type Applied, countsHazard, epochOf, horizonOf, recordOf } from './decisions.ts'
+import { type Applied, countsHazard, epochOf, horizonOf, isReleased, recordOf } from './decisions.ts'
 import { Deliveries } from './deliveries.ts'
 import type { CoordinatorEvent } from './event.ts'
 import { answerHolder, lookUp } from './inquiry.ts'
 import type { CoordinatorMetering } from './metering.ts'
+import { Orders } from './orders.ts'
+import { Overdue } from './overdue.ts'
 import type { Asker, Post } from './post.ts'
 import type { CoordinatorSettings } from './settings.ts'
 import { leadershipLost } from './span.ts'
+import { Troubles } from './troubles.ts'
 
 export interface LeaderPorts {
   readonly world: World
@@ -61,6 +66,9 @@ export class Leader {
   private readonly calls = new Calls()
   private readonly commits: Commits
   private readonly deliveries: Deliveries
+  private readonly orders: Orders
+  private readonly overdue: Overdue
+  readonly troubles: Troubles
   private subscriptions: readonly Subscription[] = []
   private epochTimer: Timer | undefined
   private worked = false
@@ -69,7 +77,13 @@ export class Leader {
   constructor(ports: LeaderPorts) {
     this.ports = ports
     const { world, post, settings, replica, term, metering, observe } = ports
-    const shared = { post, clock: world.clock, space: replica.space, settings }
+    this.troubles = new Troubles({
+      clock: world.clock,
+      settings,
+      began: (trouble) => observe({ kind: 'trouble', trouble }),
+      poisoned: (id, error) => observe({ kind: 'poisoned', id, error }),
+    })
+    const shared = { post, clock: world.clock, space: replica.space, settings, troubles: this.troubles }
     this.deliveries = new Deliveries({ ...shared, settle: (ids) => this.settle(ids) })
     this.commits = new Commits({
       ...shared,
@@ -79,6 +93,17 @@ export class Leader {
       deliveries: this.deliveries,
       decide: (decision) => this.decide(decision),
       takenUp: (id) => observe({ kind: 'takenUp', id }),
+    })
+    this.overdue = new Overdue({ ...shared, observe })
+    this.orders = new Orders({
+      ...shared,
+      commits: this.commits,
+      deliveries: this.deliveries,
+      decide: (decision) => this.decide(decision),
+      propose: (command) => this.proposeAside(command),
+      onceConfirmed: (say) => this.onceConfirmed(say),
+      announce: () => this.announce(),
+      observe,
     })
   }
 
@@ -91,6 +116,7 @@ export class Leader {
       listen(subjects.hello(name, '*'), (message) => this.requested(message)),
       listen(subjects.group(group, '*'), (message) => this.requested(message)),
       listen(subjects.look(group, '*'), (message) => this.requested(message)),
+      listen(subjects.operate(group, '*'), (message) => this.ordered(message)),
       listen(subjects.vote(group, '*'), (message) => this.spoken(message)),
     ]
     this.deliveries.start()
@@ -112,16 +138,38 @@ export class Leader {
     return this.commits.size
   }
 
-  private requested({ subject, payload, replyTo }: BusMessage): void {
+  /** Reads what somebody asks who has an inbox; undefined when it cannot be used. */
+  private readRequest({
+    subject,
+    payload,
+    replyTo,
+  }: BusMessage): { readonly owner: OwnerName; readonly asker: Asker; readonly message: Message } | undefined {
     const owner = readOwner(subject)
     if (owner === undefined || replyTo === undefined || !isInboxOf(replyTo, this.ports.namespace, owner)) {
       this.unusable(subject, 'its reply subject is not an inbox of the sender')
-      return
+      return undefined
     }
     const packet = this.read(subject, payload, replyTo)
-    if (packet === undefined) return
-    const asker: Asker = { inbox: replyTo, request: packet.request }
-    const { message } = packet
+    if (packet === undefined) return undefined
+    return { owner, asker: { inbox: replyTo, request: packet.request }, message: packet.message }
+  }
+
+  /** The subject alone says that the sender may: only operators are given it (rule R15). */
+  private ordered(arrived: BusMessage): void {
+    const request = this.readRequest(arrived)
+    if (request === undefined) return
+    const { owner, asker, message } = request
+    if (message.type !== 'operate') this.fail(arrived.subject, asker, `a ${message.type} is nothing that is ordered`)
+    else if (groupOf(message.id) !== this.ports.group) {
+      this.fail(arrived.subject, asker, `transaction ${message.id} belongs to another group: order it there`)
+    } else this.orders.take(message, owner, asker)
+  }
+
+  private requested(arrived: BusMessage): void {
+    const request = this.readRequest(arrived)
+    if (request === undefined) return
+    const { owner, asker, message } = request
+    const { subject, payload } = arrived
     switch (message.type) {
       case 'hello':
         this.welcome(asker)
@@ -133,8 +181,13 @@ export class Leader {
       case 'abort':
         if (parseId(message.id).owner !== owner || groupOf(message.id) !== this.ports.group) {
           this.fail(subject, asker, `transaction ${message.id} is not ${owner}'s to decide in this group`)
-        } else if (message.type === 'commit') this.commits.ask(message, asker, payload.length)
-        else this.commits.abort(message, asker, payload.length)
+          break
+        }
+        this.troubles.contain(message.id, () =>
+          message.type === 'commit'
+            ? this.commits.ask(message, asker, payload.length)
+            : this.commits.abort(message, asker, payload.length),
+        )
         break
       default:
         this.fail(subject, asker, `a ${message.type} is nothing that a leader is asked`)
@@ -151,13 +204,17 @@ export class Leader {
     if (message === undefined) return
     switch (message.type) {
       case 'vote':
-        this.commits.voted(participant, message, payload.length)
+        this.troubles.contain(message.id, () => this.commits.voted(participant, message, payload.length))
         break
       case 'ack':
-        this.deliveries.acknowledged(participant, message)
+        this.troubles.ended(message.id, participant)
+        this.troubles.contain(message.id, () => this.deliveries.acknowledged(participant, message))
         break
       case 'hazard':
-        this.hazard(participant, message)
+        this.troubles.contain(message.id, () => this.hazard(participant, message))
+        break
+      case 'trouble':
+        this.troubled(participant, message)
         break
       case 'inquiry':
         this.inquired(participant, message)
@@ -225,7 +282,12 @@ export class Leader {
     const { replica, group, post } = this.ports
     const mine = branches.filter(({ id }) => groupOf(id) === group)
     if (mine.length === 0) return
-    const answers = mine.map((held) => this.answerHolder(participant, held))
+    const answers = mine.flatMap((held) => {
+      const answered: InquiryAnswer['answers'][number][] = []
+      this.troubles.contain(held.id, () => answered.push(this.answerHolder(participant, held)))
+      return answered
+    })
+    if (answers.length === 0) return
     const tell = (): void => {
       const horizon = horizonOf(replica.space)
       post.tell(participant, instance, { type: 'inquiryAnswer', answers, horizon } satisfies InquiryAnswer)
@@ -236,10 +298,16 @@ export class Leader {
 
   private answerHolder(participant: ParticipantName, held: HeldBranch): InquiryAnswer['answers'][number] {
     const { space } = this.ports.replica
-    const answer = answerHolder(recordOf(space, held.id), horizonOf(space), participant, held)
+    const letGo = (): boolean => isReleased(space, held.id, participant)
+    const answer = answerHolder(recordOf(space, held.id), horizonOf(space), participant, held, letGo)
     if (answer !== 'unknown') return answer
     this.commits.takeUp(participant, held)
     return { id: held.id, digest: held.digest, answer: 'pending' }
+  }
+
+  private troubled(participant: ParticipantName, report: TroubleReport): void {
+    const branches = report.branches.filter(({ id }) => groupOf(id) === this.ports.group)
+    this.troubles.reported(participant, { ...report, branches })
   }
 
   private hazard(participant: ParticipantName, { id, digest, kind, note }: HazardReport): void {
@@ -295,6 +363,7 @@ export class Leader {
   private armEpoch(): void {
     this.epochTimer = this.ports.world.clock.after(this.ports.settings.epochMs, () => {
       this.armEpoch()
+      this.overdue.check()
       if (!this.worked) return
       this.worked = false
       this.proposeAside({ kind: 'advance' }).then(

@@ -6,7 +6,7 @@ import {
   type Meter,
   type ObservableResult,
 } from '@opentelemetry/api'
-import type { DecisionRecord, HazardKind, Outcome, ParticipantName, Vote } from '@verdict/protocol'
+import type { DecisionRecord, Outcome, ParticipantName, ReportedHazard, TroubleKind, Vote } from '@verdict/protocol'
 import {
   BoundedLabel,
   codeLabel,
@@ -26,6 +26,10 @@ export interface CoordinatorGauges {
   /** Transactions that are decided and not settled: how many, and how old the oldest is. */
   readonly inDoubt: () => number
   readonly oldestInDoubtMs: () => number
+  /** Transactions with a hazard that nobody has dealt with. */
+  readonly hazardous: () => number
+  /** What is known to be stuck. */
+  readonly troubles: (kind: TroubleKind) => number
 }
 
 /** A decided transaction, as metrics tell it apart. */
@@ -36,6 +40,7 @@ export interface Ended {
 }
 
 const msPerSecond = 1_000
+const troubleKinds: readonly TroubleKind[] = ['quarantined', 'failing', 'overdue', 'poisoned']
 
 /** The metrics of one replica of a group. Made with it: an instrument that is older than the SDK would measure nothing. */
 export class CoordinatorMetering {
@@ -81,7 +86,7 @@ export class CoordinatorMetering {
     })
   }
 
-  hazard(participant: ParticipantName, hazard: HazardKind): void {
+  hazard(participant: ParticipantName, hazard: ReportedHazard): void {
     this.hazards.add(1, {
       ...this.here,
       [labels.participant]: this.participants.label(participant),
@@ -94,11 +99,12 @@ export class CoordinatorMetering {
   }
 
   /** Reads these at each collection from now on; returns what ends it. */
-  observe({ underway, inDoubt, oldestInDoubtMs }: CoordinatorGauges): () => void {
+  observe({ underway, inDoubt, oldestInDoubtMs, hazardous, troubles }: CoordinatorGauges): () => void {
     const counter = ({ name, options }: MetricDefinition) => this.meter.createObservableUpDownCounter(name, options)
     const gauges = [
       { gauge: counter(metrics.coordinatorUnderway), read: underway },
       { gauge: counter(metrics.coordinatorInDoubt), read: inDoubt },
+      { gauge: counter(metrics.coordinatorHazardous), read: hazardous },
       {
         gauge: this.meter.createObservableGauge(
           metrics.coordinatorInDoubtAge.name,
@@ -107,9 +113,16 @@ export class CoordinatorMetering {
         read: () => oldestInDoubtMs() / msPerSecond,
       },
     ].map(({ gauge, read }) => ({ gauge, tell: (result: ObservableResult) => result.observe(read(), this.here) }))
-    for (const { gauge, tell } of gauges) gauge.addCallback(tell)
+    const troubled = {
+      gauge: counter(metrics.coordinatorTroubled),
+      tell: (result: ObservableResult) => {
+        for (const kind of troubleKinds) result.observe(troubles(kind), { ...this.here, [labels.trouble]: kind })
+      },
+    }
+    const all = [...gauges, troubled]
+    for (const { gauge, tell } of all) gauge.addCallback(tell)
     return () => {
-      for (const { gauge, tell } of gauges) gauge.removeCallback(tell)
+      for (const { gauge, tell } of all) gauge.removeCallback(tell)
     }
   }
 }

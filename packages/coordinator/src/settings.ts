@@ -4,6 +4,8 @@ export interface CoordinatorSettings {
   readonly resendMs: number
   /** The longest pause between two sends of the same thing: a participant that comes back waits no longer than this. */
   readonly maxResendMs: number
+  /** The same for a participant that cannot honour an outcome: it waits for a person, whom nothing else brings to it sooner. */
+  readonly hazardResendMs: number
   /** Budget of a transaction that was taken up from a participant's inquiry (rule R6): one resend or two, then it is aborted. */
   readonly takeUpBudgetMs: number
   /** How long settled transactions gather before one entry records them: it should ride with other entries, not cost a flush. */
@@ -26,11 +28,20 @@ export interface CoordinatorSettings {
   readonly maxRecentResultsBytes: number
   /** Requests that wait for the same transaction: of more the oldest are forgotten, and come again. */
   readonly maxWaiters: number
+  /** Age of an unsettled transaction at which an alarm is raised; another one whenever it has doubled. It decides nothing. */
+  readonly alarmAfterMs: number
+  /** How long a transaction is left alone whose handling threw. Whatever is tried again in vain must not keep others waiting. */
+  readonly quarantineMs: number
+  /** How long a participant's word that it cannot end a branch is believed; it repeats it while that is so. */
+  readonly troubleMs: number
+  /** Troubles that are remembered, for people to look at: of more the oldest are forgotten. */
+  readonly maxTroubles: number
 }
 
 export const defaultSettings: CoordinatorSettings = {
   resendMs: 500,
   maxResendMs: 5_000,
+  hazardResendMs: 60_000,
   takeUpBudgetMs: 5_000,
   settleDelayMs: 100,
   epochMs: 10_000,
@@ -42,4 +53,8 @@ export const defaultSettings: CoordinatorSettings = {
   maxResultsHeldBytes: 64 * 1024 * 1024,
   maxRecentResultsBytes: 16 * 1024 * 1024,
   maxWaiters: 16,
+  alarmAfterMs: 60_000,
+  quarantineMs: 30_000,
+  troubleMs: 60_000,
+  maxTroubles: 1_000,
 }

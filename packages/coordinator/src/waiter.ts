@@ -8,6 +8,7 @@ import {
   reasonCodes,
 } from '@verdict/protocol'
 import type { Call } from './calls.ts'
+import { speaksOf } from './decisions.ts'
 import type { Asker } from './post.ts'
 
 /** Somebody who asked for the outcome of a transaction under a list of its own. */
@@ -48,7 +49,7 @@ export function answerFrom(
   results: Results | undefined,
 ): Answer {
   const { outcome, hazards } = record
-  if (digest !== record.digest) return { kind: 'conflict', recorded: record.digest, outcome }
+  if (!speaksOf(record, digest)) return { kind: 'conflict', recorded: record.digest, outcome }
   if (outcome === 'aborted') return { kind: 'aborted', reason: record.reason ?? unexplained }
   const asked = {
     ...(oneShot ? { results: wholeResults(results) } : {}),

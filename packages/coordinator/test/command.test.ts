@@ -1,13 +1,16 @@
 import { expect, test } from 'vitest'
 import { type Command, decodeCommand, encodeCommand, maxSettledIds, UnreadableCommandError } from '../src/command.ts'
-import { decision, id, p } from './samples.ts'
+import { decision, id, owner, p } from './samples.ts'
 
+const resolution = { by: 'alice', as: owner, because: 'mended', atMs: 1 }
 const commands: readonly Command[] = [
   { kind: 'decide', decision: decision(id(1), 'committed') },
   { kind: 'decide', decision: { ...decision(id(1), 'aborted'), trace: { traceparent: '00-aa-bb-01' } } },
   { kind: 'settled', ids: [id(1), id(2)] },
   { kind: 'advance' },
   { kind: 'hazard', id: id(1), participant: p, hazard: 'effects-lost', note: 'neither branch nor row' },
+  { kind: 'resolve', id: id(1), participant: p, resolution },
+  { kind: 'release', id: id(1), participant: p, resolution },
 ]
 
 test.each(commands)('$kind reads back as it was written', (command) => {

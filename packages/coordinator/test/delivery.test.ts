@@ -1,9 +1,9 @@
 import type { DecisionRecord, InstanceId, ParticipantName } from '@verdict/protocol'
 import { describe, expect, test } from 'vitest'
 import { advanceDelivery, type Delivery, type DeliveryEffect, deliveryWakeAtMs, newDelivery } from '../src/delivery.ts'
-import { calledList, decision, id, instance, otherDigest, p, q, s, token, value } from './samples.ts'
+import { calledList, decision, id, instance, otherDigest, owner, p, q, s, token, value } from './samples.ts'
 
-const timing = { resendMs: 500, maxResendMs: 5_000 }
+const timing = { resendMs: 500, maxResendMs: 5_000, hazardResendMs: 60_000 }
 const list = calledList(p, q, s)
 
 function record(
@@ -41,7 +41,7 @@ describe('R8: who is told', () => {
     ['aborted', ['refused', 'refused', 'read-only'], []],
   ] as const)('%s with the votes %o', (outcome, votes, told) => {
     const effects = wake(newDelivery(record(outcome, votes)), 0)
-    expect(effects.map((effect) => effect.kind === 'tell' && effect.participant)).toEqual(told)
+    expect(effects.flatMap((effect) => (effect.kind === 'tell' ? [effect.participant] : []))).toEqual(told)
   })
 
   test('first the instance that voted, then any and that one in turn, with growing pauses', () => {
@@ -107,5 +107,45 @@ describe('acknowledgements', () => {
     acknowledge(delivery, p, { results: [value('late')] })
     acknowledge(delivery, s, { results: [value('other')] })
     expect(delivery.results).toEqual([[value('late')], undefined, [value('vote')]])
+  })
+})
+
+describe('R16: hazards and what operators say of them', () => {
+  const resolved = { by: 'alice', as: owner, because: 'mended', atMs: 1 }
+  const lost = { participant: p, kind: 'effects-lost', note: 'gone' } as const
+  const marked = (delivery: Delivery, hazards: DecisionRecord['hazards']): DeliveryEffect[] =>
+    advanceDelivery(delivery, { kind: 'marked', record: { ...committed, hazards } }, 0, timing)
+
+  test('whoever cannot honour an outcome is told ever so rarely: it waits for a person', () => {
+    const delivery = newDelivery(committed)
+    wake(delivery, 0)
+    acknowledge(delivery, s)
+    expect(marked(delivery, [lost])).toEqual([])
+    expect(wake(delivery, 500)).toEqual([tell(p, undefined)])
+    expect(deliveryWakeAtMs(delivery)).toBe(60_500)
+  })
+
+  test('a resolved branch is waited for no longer', () => {
+    const delivery = newDelivery(committed)
+    wake(delivery, 0)
+    acknowledge(delivery, s)
+    marked(delivery, [lost])
+    expect(marked(delivery, [{ ...lost, resolved }])).toEqual([{ kind: 'settled' }])
+    expect(marked(delivery, [{ ...lost, resolved }])).toEqual([])
+    expect(deliveryWakeAtMs(delivery)).toBeUndefined()
+  })
+
+  test('a leader that finds all of them resolved settles it, without telling anybody', () => {
+    const hazards = [p, s].map((participant) => ({ ...lost, participant, resolved }))
+    const delivery = newDelivery({ ...committed, hazards })
+    expect(wake(delivery, 0)).toEqual([{ kind: 'settled' }])
+    expect(wake(delivery, 0)).toEqual([])
+  })
+
+  test('whom an operator wants told now is told, whatever pause is under way', () => {
+    const delivery = newDelivery(committed)
+    wake(delivery, 0)
+    acknowledge(delivery, p)
+    expect(advanceDelivery(delivery, { kind: 'hurried' }, 1, timing)).toEqual([tell(s, undefined)])
   })
 })

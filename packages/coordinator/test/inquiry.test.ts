@@ -47,6 +47,21 @@ describe('R8: what a group answers to the holder of a prepared branch', () => {
     expect(answerHolder(undefined, noHorizon, p, mine)).toBe('unknown')
   })
 
+  test('an abort of every list is told to whoever holds a branch', () => {
+    const ofAll = { ...record('aborted', 'unknown'), branches: [] }
+    expect(answerHolder(ofAll, noHorizon, p, other)).toEqual({ ...other, answer: 'aborted' })
+  })
+
+  test('an operator lets go of a branch only where there is no outcome for it (R13)', () => {
+    const answer = (of: DecisionRecord | undefined, held = mine, asker = p): unknown =>
+      answerHolder(of, 1 as Epoch, asker, held, () => true)
+    expect(answer(undefined)).toEqual({ ...mine, answer: 'released' })
+    expect(answer(record('committed', 'prepared'), other)).toEqual({ ...other, answer: 'released' })
+    expect(answer(record('committed', 'prepared'))).toMatchObject({ answer: 'committed' })
+    expect(answer(record('aborted', 'prepared'))).toMatchObject({ answer: 'aborted' })
+    expect(answerHolder(undefined, noHorizon, p, mine, () => true)).toBe('unknown')
+  })
+
   test('a record is told, even behind the horizon', () => {
     expect(answerHolder(record('committed', 'prepared'), 9 as Epoch, p, mine)).toMatchObject({ answer: 'committed' })
   })

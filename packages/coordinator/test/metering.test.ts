@@ -128,14 +128,18 @@ test('what is under way and in doubt is read at each collection, until that is e
     underway: () => ++reads,
     inDoubt: () => 7,
     oldestInDoubtMs: () => 1_500,
+    hazardous: () => 2,
+    troubles: (kind) => (kind === 'failing' ? 3 : 0),
   })
   expect(await recorded.points('verdict.coordinator.underway')).toMatchObject([{ attributes: here, value: 1 }])
   expect(await counted('verdict.coordinator.in_doubt')).toEqual([[{}, 7]])
   expect(await counted('verdict.coordinator.in_doubt.age')).toEqual([[{}, 1.5]])
-  expect(reads).toBe(3)
+  expect(await counted('verdict.coordinator.hazards.open')).toEqual([[{}, 2]])
+  expect(await counted('verdict.coordinator.troubles')).toContainEqual([{ 'verdict.trouble': 'failing' }, 3])
+  expect(reads).toBe(5)
   end()
   await recorded.metrics()
-  expect(reads).toBe(3)
+  expect(reads).toBe(5)
 })
 
 test('ids are in no metric, however many went through', async () => {

@@ -5,6 +5,7 @@ import {
   encodePacket,
   type Message,
   namespace,
+  type Order,
   type OwnerName,
   type ParticipantName,
   subjects,
@@ -248,6 +249,12 @@ export class Stage {
 
   look(ids: readonly TransactionId[], as: OwnerName = owner): number {
     return this.ask({ type: 'look', ids }, { subject: on.look(group, as), inbox: on.inbox(as, inboxToken(1)) })
+  }
+
+  /** An operator orders something. */
+  order(of: TransactionId, order: Order, as: OwnerName = owner): number {
+    const message = { type: 'operate', id: of, order } as const
+    return this.ask(message, { subject: on.operate(group, as), inbox: on.inbox(as, inboxToken(1)) })
   }
 
   /** A participant speaks. */

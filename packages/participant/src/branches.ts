@@ -25,7 +25,7 @@ import type { Census } from './metering.ts'
 import { Notes } from './notes.ts'
 import { Opening, whyNotOpened } from './opening.ts'
 import { areReadOnly } from './operation.ts'
-import { abortedMeanwhile, draining, overloaded } from './reason.ts'
+import { abortedMeanwhile, draining, overloaded, poisoned } from './reason.ts'
 import type { Row } from './resource.ts'
 import { Room } from './room.ts'
 import type { Site } from './site.ts'
@@ -266,8 +266,29 @@ export class Branches {
     return this.#live.get(id) ?? this.#notes.get(id)
   }
 
-  /** `asked` is the question for a vote that the event is. */
+  /** `asked` is the question for a vote that the event is. What throws for one branch stops no other. */
   #apply(opening: Opening, event: BranchEvent, asked?: Asked): void {
+    try {
+      this.#advance(opening, event, asked)
+    } catch (error) {
+      this.#poisoned(opening, error)
+    }
+  }
+
+  /** Whatever is not prepared shall keep nobody waiting; what is stays, and the resource shows it to the sweeper. */
+  #poisoned(opening: Opening, error: unknown): void {
+    this.#site.troubles.poisoned(opening.id, error)
+    if (!isOpen(opening.branch)) return
+    try {
+      this.#advance(opening, { kind: 'dropped', reason: poisoned })
+    } catch {
+      // What throws again is that it is told to be over; that it is over is what matters.
+      this.#retire(opening)
+      this.#rollback(opening)
+    }
+  }
+
+  #advance(opening: Opening, event: BranchEvent, asked?: Asked): void {
     const { branch } = opening
     const before = branch.stage
     const effects = advanceBranch(branch, event, this.#site.world.clock.nowMs(), this.#site.settings)

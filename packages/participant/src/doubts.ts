@@ -5,6 +5,7 @@ import {
   type Doubt,
   newRecovery,
   oldestDoubtMs,
+  overdue,
   type Recovery,
   type RecoveryEvent,
 } from './recovery.ts'
@@ -48,6 +49,7 @@ export class Doubts {
   }
 
   ended(id: TransactionId): void {
+    this.#site.troubles.ended(id)
     this.#apply({ kind: 'ended', id })
   }
 
@@ -63,8 +65,17 @@ export class Doubts {
     } catch (error) {
       emit({ kind: 'failed', what: 'sweeping for prepared branches', error })
     }
+    this.#alarm()
     if (this.#stopped) return
     this.#sweep = world.clock.after(settings.sweepMs, () => void this.sweep())
+  }
+
+  /** Whatever is in doubt for too long, somebody has to look at; nothing is decided by that. */
+  #alarm(): void {
+    const { world, settings, troubles } = this.#site
+    for (const { id, ageMs } of overdue(this.#recovery, world.clock.nowMs(), settings.alarmAfterMs)) {
+      troubles.begin(id, 'overdue', 'Prepared, and its group has not told its outcome.', ageMs)
+    }
   }
 
   stop(): void {

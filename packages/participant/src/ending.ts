@@ -1,4 +1,4 @@
-import type { Digest, HazardKind, Outcome, Token } from '@verdict/protocol'
+import type { Digest, Outcome, ReportedHazard, Token } from '@verdict/protocol'
 import type { BranchKey, Row } from './resource.ts'
 
 /** What a group told about one transaction: an outcome, or that there is none for the branch asked about. */
@@ -9,7 +9,13 @@ export type Told =
       /** The opening whose vote was counted; undefined when an aborted record knows none. */
       readonly token: Token | undefined
     }
-  | { readonly kind: 'discard' | 'expired'; readonly digest: Digest }
+  | WithoutOutcome
+
+/** `released`: there is none, and an operator has said that this holds in another history of the store too (rule R13). */
+interface WithoutOutcome {
+  readonly kind: 'discard' | 'expired' | 'released'
+  readonly digest: Digest
+}
 
 /** What a participant does about it. */
 export type Ending =
@@ -23,7 +29,7 @@ export type Ending =
   /** Drop an open branch, make it durable that none can be prepared any more, then acknowledge. */
   | { readonly kind: 'tombstone' }
   /** The outcome cannot be honoured: tell the group, change nothing, never acknowledge. */
-  | { readonly kind: 'hazard'; readonly hazard: HazardKind }
+  | { readonly kind: 'hazard'; readonly hazard: ReportedHazard }
   /** The store is not the one that prepared the branch: only an outcome or an operator ends it (rule R13). */
   | { readonly kind: 'quarantine' }
   | { readonly kind: 'later' }
@@ -41,6 +47,7 @@ export function endingFor(row: Row, told: Told): Ending {
       return whenAborted(row, told)
     case 'discard':
     case 'expired':
+    case 'released':
       return withoutOutcome(row, told)
   }
 }
@@ -80,11 +87,11 @@ function whenAborted(row: Row, told: { readonly digest: Digest }): Ending {
   }
 }
 
-function withoutOutcome(row: Row, told: { readonly kind: 'discard' | 'expired'; readonly digest: Digest }): Ending {
+function withoutOutcome(row: Row, told: WithoutOutcome): Ending {
   switch (row.state) {
     case 'prepared':
-      if (told.kind === 'discard' && row.digest !== told.digest) return { kind: 'ignore' }
-      if (row.history === 'changed') return { kind: 'quarantine' }
+      if (told.kind !== 'expired' && row.digest !== told.digest) return { kind: 'ignore' }
+      if (row.history === 'changed' && told.kind !== 'released') return { kind: 'quarantine' }
       return { kind: 'finish', branch: row, ending: 'discarded' }
     case 'committed':
     case 'aborted':

@@ -1,5 +1,5 @@
 import { context, type Span, trace } from '@opentelemetry/api'
-import type { HazardKind, Outcome, TransactionId } from '@verdict/protocol'
+import type { Outcome, ReportedHazard, TransactionId } from '@verdict/protocol'
 import { labels, otherLabel, spanEvents } from '@verdict/protocol/telemetry'
 import type { Timer } from '@verdict/runtime'
 import type { Branches } from './branches.ts'
@@ -9,8 +9,8 @@ import type { Row } from './resource.ts'
 import type { Site } from './site.ts'
 import { markFailed, type Notice, recordThrown } from './tracing.ts'
 
-/** What one attempt came to: it is over, or it has to be tried again. */
-type Attempt = 'over' | 'again' | { readonly failed: unknown }
+/** What one attempt came to: it is over, or it has to be tried again; `changed` when what is there is not what it was taken for. */
+type Attempt = 'over' | 'again' | 'changed' | { readonly failed: unknown }
 
 /** What is being done about one id. */
 interface Telling {
@@ -57,7 +57,11 @@ export class Endings {
       return
     }
     this.#told.set(id, telling)
-    void this.#endInTime(id)
+    void this.#endInTime(id).catch((error: unknown) => {
+      this.#told.delete(id)
+      this.#site.troubles.poisoned(id, error)
+      this.#site.changed()
+    })
   }
 
   stop(): void {
@@ -74,15 +78,27 @@ export class Endings {
       telling.span = work.span
       const came = await context.with(work.context, () => this.#attempt(id, telling))
       telling.span = undefined
-      if (came !== 'over') markFailed(work.span, came === 'again' ? 'busy' : nameOf(came.failed))
+      if (came !== 'over') markFailed(work.span, typeof came === 'string' ? 'busy' : nameOf(came.failed))
       work.span.end()
       if (came === 'over' && this.#told.get(id) === telling) break
       if (came === 'over') continue
-      if (came !== 'again') emit({ kind: 'retrying', id, attempt, error: came.failed })
-      await this.#pause(Math.min(settings.retryMs * 2 ** Math.min(attempt - 1, maxDoublings), settings.maxRetryMs))
+      if (typeof came === 'object') emit({ kind: 'retrying', id, attempt, error: came.failed })
+      const longestMs =
+        came !== 'changed' && this.#isStuck(id, telling, came) ? settings.maxStuckRetryMs : settings.maxRetryMs
+      await this.#pause(Math.min(settings.retryMs * 2 ** Math.min(attempt - 1, maxDoublings), longestMs))
     }
     this.#told.delete(id)
     this.#site.changed()
+  }
+
+  /** Whether it has been tried in vain for so long that somebody should look; that one is told. */
+  #isStuck(id: TransactionId, { atMs, told }: Telling, came: Exclude<Attempt, 'over' | 'changed'>): boolean {
+    const { world, settings, troubles } = this.#site
+    const ageMs = world.clock.nowMs() - atMs
+    if (ageMs < settings.stuckAfterMs) return false
+    const why = came === 'again' ? 'it is busy, or cannot be reached' : describe(came.failed)
+    troubles.begin(id, 'failing', `The resource does not take ${told.kind}: ${why}.`, ageMs)
+    return true
   }
 
   async #attempt(id: TransactionId, telling: Telling): Promise<Attempt> {
@@ -117,6 +133,7 @@ export class Endings {
         return 'over'
       case 'quarantine':
         this.#site.emit({ kind: 'quarantined', id })
+        this.#site.troubles.begin(id, 'quarantined', `Told ${told.kind}; prepared in another history of the store.`)
         return 'over'
       case 'later':
         return 'again'
@@ -138,7 +155,7 @@ export class Endings {
     if (finished === 'absent') {
       // Somebody else has ended it, or memory was wrong: from now on the resource alone is believed.
       this.#branches.notPrepared(id)
-      return 'again'
+      return 'changed'
     }
     this.#site.metering.ended(ending)
     if (ending !== 'discarded') {
@@ -221,6 +238,10 @@ function isOutcome({ kind }: Told): boolean {
   return kind === 'committed' || kind === 'aborted'
 }
 
+function describe(thrown: unknown): string {
+  return thrown instanceof Error ? thrown.message : String(thrown)
+}
+
 function nameOf(thrown: unknown): string {
   return thrown instanceof Error ? thrown.name : otherLabel
 }
@@ -230,7 +251,7 @@ function noteEnding(ending: Outcome | 'discarded'): void {
   trace.getActiveSpan()?.setAttribute(labels.ending, ending)
 }
 
-function noteHazard(hazard: HazardKind): void {
+function noteHazard(hazard: ReportedHazard): void {
   const span = trace.getActiveSpan()
   if (span === undefined) return
   markFailed(span, hazard)

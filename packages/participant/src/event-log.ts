@@ -47,6 +47,12 @@ class EventLog {
           'quarantined: another store prepared this branch; it waits for an operator',
         )
         return
+      case 'trouble':
+        this.#log.error(
+          { transaction: event.id, trouble: event.trouble, note: event.note },
+          'trouble: a branch does not end',
+        )
+        return
       case 'failed':
         this.#failed(event)
         return

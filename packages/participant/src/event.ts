@@ -1,4 +1,13 @@
-import type { Digest, GroupId, HazardKind, Outcome, Reason, Token, TransactionId } from '@verdict/protocol'
+import type {
+  Digest,
+  GroupId,
+  Outcome,
+  Reason,
+  ReportedHazard,
+  Token,
+  TransactionId,
+  TroubleKind,
+} from '@verdict/protocol'
 
 /** What happens at an instance, as data, for its service's logs and metrics. Nothing waits for whoever listens. */
 export type ParticipantEvent =
@@ -14,11 +23,17 @@ export type ParticipantEvent =
   /** A prepared branch of which its group knows nothing was rolled back. */
   | { readonly kind: 'discarded'; readonly id: TransactionId }
   /** An outcome cannot be honoured here: somebody has to look. */
-  | { readonly kind: 'hazard'; readonly id: TransactionId; readonly hazard: HazardKind }
+  | { readonly kind: 'hazard'; readonly id: TransactionId; readonly hazard: ReportedHazard }
   /** The store is not the one that prepared this branch; it waits for an outcome or an operator. */
   | { readonly kind: 'quarantined'; readonly id: TransactionId }
   /** What was told does not concern the branch that is prepared here. */
-  | { readonly kind: 'ignored'; readonly id: TransactionId; readonly told: Outcome | 'discard' | 'expired' }
+  | {
+      readonly kind: 'ignored'
+      readonly id: TransactionId
+      readonly told: Outcome | 'discard' | 'expired' | 'released'
+    }
+  /** A branch is stuck, and was not before: somebody has to look. */
+  | { readonly kind: 'trouble'; readonly id: TransactionId; readonly trouble: TroubleKind; readonly note: string }
   /** An outcome could not be applied yet; it is tried again for ever. */
   | { readonly kind: 'retrying'; readonly id: TransactionId; readonly attempt: number; readonly error: unknown }
   /** Outcomes of these were asked for. */
@@ -83,6 +98,7 @@ export function count(counters: Counters, event: ParticipantEvent): void {
     case 'quarantined':
     case 'ignored':
     case 'retrying':
+    case 'trouble':
     case 'in-doubt':
       return
   }

@@ -5,6 +5,7 @@ import {
   type Namespace,
   type ParticipantName,
   subjects,
+  type TransactionId,
 } from '@verdict/protocol'
 import type { BusMessage, Subscription, Timer, World } from '@verdict/runtime'
 import { Branches } from './branches.ts'
@@ -19,6 +20,7 @@ import type { Resource } from './resource.ts'
 import type { ParticipantSettings } from './settings.ts'
 import type { Site } from './site.ts'
 import { Tracing } from './tracing.ts'
+import { Troubles } from './troubles.ts'
 import { Votes } from './votes.ts'
 
 /** Of all instances of a participant one takes each message that is for any of them. */
@@ -76,6 +78,7 @@ export class Instance {
       count(this.counters, event)
       observer?.(event)
     }
+    const post = new Post(world.bus, of, { participant, instance: this.id, durability: facts.durability }, emit)
     this.#site = {
       participant,
       operations,
@@ -84,7 +87,8 @@ export class Instance {
       world,
       settings,
       emit,
-      post: new Post(world.bus, of, { participant, instance: this.id, durability: facts.durability }, emit),
+      post,
+      troubles: new Troubles({ world, settings, post, emit }),
       tracing: new Tracing({ participant, instance: this.id, operations }),
       metering: new Metering(participant, operations),
       dropped: (limit) => {
@@ -100,6 +104,7 @@ export class Instance {
     this.#site.metering.observe({
       branches: () => this.#branches.census,
       inDoubt: () => ({ count: this.#doubts.count, oldestMs: this.#doubts.oldestMs }),
+      troubles: (kind) => this.#site.troubles.count(kind),
     })
     const { bus } = world
     const me: Addressee = { namespace, participant, instance: this.id }
@@ -134,6 +139,7 @@ export class Instance {
     await this.#branches.stop()
     this.#endings.stop()
     this.#doubts.stop()
+    this.#site.troubles.stop()
     this.#site.metering.stop()
     for (const subscription of this.#own) subscription.unsubscribe()
     await this.#options.resource.stop()
@@ -156,24 +162,24 @@ export class Instance {
   #take(message: BusMessage, inbound: Inbound): void {
     switch (inbound.kind) {
       case 'call':
-        this.#branches.call(inbound)
+        this.#contain(inbound.message.id, () => this.#branches.call(inbound))
         return
       case 'release':
-        this.#branches.release(inbound.message)
+        this.#contain(inbound.message.id, () => this.#branches.release(inbound.message))
         return
       case 'alone':
         this.#branches.alone(inbound)
         return
       case 'prepare':
-        this.#branches.prepare(inbound)
+        this.#contain(inbound.message.id, () => this.#branches.prepare(inbound))
         return
       case 'outcome': {
         const { id, outcome, digest, token, trace } = inbound.message
-        this.#endings.tell(id, { kind: outcome, digest, token }, { trace, awaited: true })
+        this.#contain(id, () => this.#endings.tell(id, { kind: outcome, digest, token }, { trace, awaited: true }))
         return
       }
       case 'inquiry-answer':
-        for (const answer of inbound.message.answers) this.#answered(answer)
+        for (const answer of inbound.message.answers) this.#contain(answer.id, () => this.#answered(answer))
         return
       case 'announce':
         this.#doubts.announced(inbound.group)
@@ -182,6 +188,15 @@ export class Instance {
         this.#site.emit({ kind: 'rejected', subject: message.subject, why: inbound.why })
         if (inbound.asker !== undefined) this.#site.post.failure(inbound.asker, inbound.code, inbound.why)
         return
+    }
+  }
+
+  /** What throws for one transaction stops no other, and is shown. */
+  #contain(id: TransactionId, work: () => void): void {
+    try {
+      work()
+    } catch (error) {
+      this.#site.troubles.poisoned(id, error)
     }
   }
 
@@ -194,6 +209,7 @@ export class Instance {
         return
       case 'discard':
       case 'expired':
+      case 'released':
         this.#endings.tell(id, { kind: answer, digest }, notice)
         return
       case 'pending':

@@ -6,7 +6,7 @@ import {
   type ObservableResult,
   metrics as telemetry,
 } from '@opentelemetry/api'
-import type { Outcome, ParticipantName } from '@verdict/protocol'
+import type { Outcome, ParticipantName, TroubleKind } from '@verdict/protocol'
 import {
   conventions,
   labels,
@@ -32,11 +32,14 @@ export interface Gauges {
   readonly branches: () => Census
   /** Prepared branches whose outcome is not known, and the age of the oldest. */
   readonly inDoubt: () => { readonly count: number; readonly oldestMs: number }
+  /** Branches that are stuck. */
+  readonly troubles: (kind: TroubleKind) => number
 }
 
 type Ending = Outcome | 'discarded' | 'hazard'
 
 const msPerSecond = 1_000
+const troubleKinds: readonly TroubleKind[] = ['quarantined', 'failing', 'overdue', 'poisoned']
 
 const loneLabels: Readonly<Record<LoneAnswer['kind'], Attributes>> = {
   committed: { [labels.outcome]: 'committed', [labels.path]: 'lone' },
@@ -117,7 +120,7 @@ export class Metering {
   }
 
   /** Reads these whenever metrics are collected, until it is stopped. */
-  observe({ branches, inDoubt }: Gauges): void {
+  observe({ branches, inDoubt, troubles }: Gauges): void {
     const gauge = ({ name, options }: MetricDefinition) => this.#meter.createObservableGauge(name, options)
     const sum = ({ name, options }: MetricDefinition) => this.#meter.createObservableUpDownCounter(name, options)
     const observed = [
@@ -132,6 +135,12 @@ export class Metering {
       {
         instrument: sum(metrics.participantInDoubt),
         read: (result: ObservableResult) => result.observe(inDoubt().count, this.#here),
+      },
+      {
+        instrument: sum(metrics.participantTroubled),
+        read: (result: ObservableResult) => {
+          for (const kind of troubleKinds) result.observe(troubles(kind), { ...this.#here, [labels.trouble]: kind })
+        },
       },
       {
         instrument: gauge(metrics.participantInDoubtAge),

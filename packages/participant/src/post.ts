@@ -4,8 +4,8 @@ import {
   type Digest,
   encodePacket,
   type Failure,
+  type GroupId,
   groupOf,
-  type HazardKind,
   type Inquiry,
   type InstanceId,
   type LoneDecided,
@@ -13,8 +13,10 @@ import {
   type Packet,
   type ParticipantName,
   type Payload,
+  type ReportedHazard,
   type Subjects,
   type TransactionId,
+  type TroubleReport,
   type Vote,
   type Word,
 } from '@verdict/protocol'
@@ -69,8 +71,15 @@ export class Post {
     this.#say(id, { type: 'ack', id, digest, instance, applied, ...this.#fitting(results) })
   }
 
-  hazard(id: TransactionId, digest: Digest, kind: HazardKind, note: string): void {
+  hazard(id: TransactionId, digest: Digest, kind: ReportedHazard, note: string): void {
     this.#say(id, { type: 'hazard', id, digest, kind, note })
+  }
+
+  trouble(group: GroupId, branches: TroubleReport['branches']): void {
+    this.#publish(this.#subjects.vote(group, this.#sender.participant), {
+      request: 0,
+      message: { type: 'trouble', branches },
+    })
   }
 
   inquire({ group, branches }: Inquire): void {

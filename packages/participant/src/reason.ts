@@ -68,6 +68,13 @@ export const notOpened: Reason = {
   retryable: true,
 }
 
+/** Handling the branch threw: a fault in the program, of this transaction alone. */
+export const poisoned: Reason = {
+  code: reasonCodes.operationFailed,
+  message: 'The participant failed while it dealt with this branch.',
+  retryable: false,
+}
+
 export const abortedMeanwhile: Reason = {
   code: reasonCodes.clientAborted,
   message: 'The transaction was aborted while its branch was open.',

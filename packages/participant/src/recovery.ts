@@ -76,6 +76,17 @@ export function oldestDoubtMs({ watched }: Recovery, nowMs: number): number {
   return oldestMs
 }
 
+/** Those that have been in doubt for so long. */
+export function overdue(
+  { watched }: Recovery,
+  nowMs: number,
+  limitMs: number,
+): readonly { readonly id: TransactionId; readonly ageMs: number }[] {
+  return [...watched.values()].flatMap(({ doubt: { id }, sinceMs }) =>
+    nowMs - sinceMs >= limitMs ? [{ id, ageMs: nowMs - sinceMs }] : [],
+  )
+}
+
 export function newRecovery(): Recovery {
   return { watched: new Map(), wakeAtMs: undefined }
 }

@@ -19,6 +19,18 @@ export interface ParticipantSettings {
   /** First pause after a resource could not apply an outcome; doubles up to `maxRetryMs`, for ever. */
   readonly retryMs: number
   readonly maxRetryMs: number
+  /** How long an outcome may have been tried to apply in vain until the branch counts as stuck, and is tried every `maxStuckRetryMs`. */
+  readonly stuckAfterMs: number
+  /** Longest pause then: whatever mends the resource, an operator or the resource itself, is noticed no later than this. */
+  readonly maxStuckRetryMs: number
+  /** Age of a branch in doubt at which an alarm is raised. It decides nothing. */
+  readonly alarmAfterMs: number
+  /** How often the groups are told what is stuck here. */
+  readonly troubleReportMs: number
+  /** How long a transaction is shown whose handling threw. */
+  readonly poisonedMs: number
+  /** Branches that are remembered as stuck: a few hundred are more than anybody looks at. */
+  readonly maxTroubles: number
   /** How long an instance that stops waits for its open and prepared branches. */
   readonly drainMs: number
   /** Branches that may wait for room; beyond it they are refused, since at any usual pace the wait would be in vain. */
@@ -48,6 +60,12 @@ export const defaultSettings: ParticipantSettings = {
   sweepMs: 5_000,
   retryMs: 50,
   maxRetryMs: 5_000,
+  stuckAfterMs: 30_000,
+  maxStuckRetryMs: 60_000,
+  alarmAfterMs: 60_000,
+  troubleReportMs: 15_000,
+  poisonedMs: 60_000,
+  maxTroubles: 512,
   drainMs: 10_000,
   maxWaitingForRoom: 256,
   maxWaitingCalls: 64,

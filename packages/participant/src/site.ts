@@ -7,6 +7,7 @@ import type { Post } from './post.ts'
 import type { Resource, ResourceFacts } from './resource.ts'
 import type { ParticipantSettings } from './settings.ts'
 import type { Tracing } from './tracing.ts'
+import type { Troubles } from './troubles.ts'
 
 /** What all parts of one instance work with. */
 export interface Site {
@@ -19,6 +20,7 @@ export interface Site {
   readonly post: Post
   readonly tracing: Tracing
   readonly metering: Metering
+  readonly troubles: Troubles
   /** Counts an event and hands it on. */
   readonly emit: (event: ParticipantEvent) => void
   /** Counts a message that was dropped because the bound of this name was met. */

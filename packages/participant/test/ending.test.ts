@@ -12,6 +12,7 @@ const committed: Told = { kind: 'committed', digest, token }
 const aborted: Told = { kind: 'aborted', digest, token }
 const discard: Told = { kind: 'discard', digest }
 const expired: Told = { kind: 'expired', digest }
+const released: Told = { kind: 'released', digest }
 
 const prepared: Row = { state: 'prepared', digest, token, history: 'same' }
 const rows = {
@@ -48,6 +49,7 @@ const table: readonly (readonly [keyof typeof rows, { [told in Told['kind']]: En
       aborted: finish('prepared', 'aborted'),
       discard: finish('prepared', 'discarded'),
       expired: finish('prepared', 'discarded'),
+      released: finish('prepared', 'discarded'),
     },
   ],
   [
@@ -57,6 +59,7 @@ const table: readonly (readonly [keyof typeof rows, { [told in Told['kind']]: En
       aborted: finish('prepared, other token', 'aborted'),
       discard: finish('prepared, other token', 'discarded'),
       expired: finish('prepared, other token', 'discarded'),
+      released: finish('prepared, other token', 'discarded'),
     },
   ],
   [
@@ -66,6 +69,7 @@ const table: readonly (readonly [keyof typeof rows, { [told in Told['kind']]: En
       aborted: ignore,
       discard: ignore,
       expired: finish('prepared, other digest', 'discarded'),
+      released: ignore,
     },
   ],
   [
@@ -75,11 +79,18 @@ const table: readonly (readonly [keyof typeof rows, { [told in Told['kind']]: En
       aborted: finish('prepared, history changed', 'aborted'),
       discard: quarantine,
       expired: quarantine,
+      released: finish('prepared, history changed', 'discarded'),
     },
   ],
   [
     'prepared, other digest, history changed',
-    { committed: hazard('other-branch-prepared'), aborted: ignore, discard: ignore, expired: quarantine },
+    {
+      committed: hazard('other-branch-prepared'),
+      aborted: ignore,
+      discard: ignore,
+      expired: quarantine,
+      released: ignore,
+    },
   ],
   [
     'committed',
@@ -88,6 +99,7 @@ const table: readonly (readonly [keyof typeof rows, { [told in Told['kind']]: En
       aborted: hazard('aborted-met-committed'),
       discard: ignore,
       expired: ignore,
+      released: ignore,
     },
   ],
   [
@@ -97,6 +109,7 @@ const table: readonly (readonly [keyof typeof rows, { [told in Told['kind']]: En
       aborted: hazard('aborted-met-committed'),
       discard: ignore,
       expired: ignore,
+      released: ignore,
     },
   ],
   [
@@ -106,6 +119,7 @@ const table: readonly (readonly [keyof typeof rows, { [told in Told['kind']]: En
       aborted: hazard('aborted-met-committed'),
       discard: ignore,
       expired: ignore,
+      released: ignore,
     },
   ],
   [
@@ -115,17 +129,24 @@ const table: readonly (readonly [keyof typeof rows, { [told in Told['kind']]: En
       aborted: acknowledge('aborted'),
       discard: ignore,
       expired: ignore,
+      released: ignore,
     },
   ],
   [
     'open, or nothing',
-    { committed: hazard('effects-lost'), aborted: { kind: 'tombstone' }, discard: ignore, expired: ignore },
+    {
+      committed: hazard('effects-lost'),
+      aborted: { kind: 'tombstone' },
+      discard: ignore,
+      expired: ignore,
+      released: ignore,
+    },
   ],
-  ['under way', { committed: later, aborted: later, discard: later, expired: later }],
+  ['under way', { committed: later, aborted: later, discard: later, expired: later, released: later }],
 ]
 
 describe.each(table)('a row that is %s', (row, endings) => {
-  test.each([committed, aborted, discard, expired])('and is told $kind', (told) => {
+  test.each([committed, aborted, discard, expired, released])('and is told $kind', (told) => {
     expect(endingFor(rows[row], told)).toEqual(endings[told.kind])
   })
 })

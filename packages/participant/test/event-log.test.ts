@@ -66,3 +66,9 @@ test('a flood of failures and of strange messages writes few lines, each kind fo
   expect(lines.filter(({ message }) => message.startsWith('dropped'))).toHaveLength(9)
   expect(lines.at(-1)).toMatchObject({ level: 'error', message: 'failed: payments.refund' })
 })
+
+test('what is stuck is an error: somebody has to look', () => {
+  const { write, lines } = recorded()
+  write({ kind: 'trouble', id: idOf(1), trouble: 'failing', note: 'the disk is full' })
+  expect(lines).toMatchObject([{ level: 'error', fields: { transaction: idOf(1), trouble: 'failing' } }])
+})

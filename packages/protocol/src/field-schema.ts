@@ -24,13 +24,15 @@ import {
   type InstanceId,
   isToken,
   type Nonce,
+  type OwnerName,
+  ownerName,
   type ParticipantName,
   participantName,
   type Token,
 } from './name.ts'
 import type { Outcome, Reason } from './outcome.ts'
 import type { Payload } from './payload.ts'
-import type { DecidedBranch, HazardKind, RecordedHazard } from './record.ts'
+import type { Actor, DecidedBranch, RecordedHazard, ReportedHazard, Resolution } from './record.ts'
 import { isTraceparent, maxTracestateLength, type TraceContext } from './trace.ts'
 import type { Vote } from './vote.ts'
 
@@ -181,18 +183,39 @@ export const vote: z.ZodType<Vote> = z.discriminatedUnion('kind', [
   }),
 ])
 
-export const hazardKind: z.ZodType<HazardKind> = z.enum([
+const reportedHazards = [
   'effects-lost',
   'committed-met-aborted',
   'aborted-met-committed',
   'other-branch-prepared',
-])
+] as const
+export const reportedHazard: z.ZodType<ReportedHazard> = z.enum(reportedHazards)
 export const note: z.ZodType<string> = boundedText(0, maxTextLength)
 
-const hazard: z.ZodType<RecordedHazard> = objectOf<RecordedHazard>()({ participant, kind: hazardKind, note })
+const owner: z.ZodType<OwnerName> = parsed(ownerName)
 
-/** Each branch may report each kind once. */
-export const hazards: z.ZodType<RecordedHazard[]> = listOf(hazard, 0, 4 * maxBranches)
+export const actor: z.ZodType<Actor> = z.discriminatedUnion('kind', [
+  objectOf<Extract<Actor, { kind: 'owner' }>>()({ kind: z.literal('owner') }),
+  objectOf<Extract<Actor, { kind: 'holder' }>>()({ kind: z.literal('holder'), participant }),
+  objectOf<Extract<Actor, { kind: 'operator' }>>()({ kind: z.literal('operator'), by: label(), as: owner }),
+])
+
+const resolution: z.ZodType<Resolution> = objectOf<Resolution>()({
+  by: label(),
+  as: owner,
+  because: boundedText(1, maxTextLength),
+  atMs: wholeNumber(0),
+})
+
+const hazard: z.ZodType<RecordedHazard> = objectOf<RecordedHazard>()({
+  participant,
+  kind: z.enum([...reportedHazards, 'never-acknowledged']),
+  note,
+  resolved: z.exactOptional(resolution),
+})
+
+/** Each branch may report each kind once, and be given up once. */
+export const hazards: z.ZodType<RecordedHazard[]> = listOf(hazard, 0, 5 * maxBranches)
 
 const decidedBranch: z.ZodType<DecidedBranch> = objectOf<DecidedBranch>()({
   participant,
@@ -201,4 +224,5 @@ const decidedBranch: z.ZodType<DecidedBranch> = objectOf<DecidedBranch>()({
   token: z.exactOptional(token),
 })
 
-export const decidedBranches: z.ZodType<DecidedBranch[]> = listOf(decidedBranch, 1, maxBranches)
+/** None where an operator aborted what nobody had asked to commit. */
+export const decidedBranches: z.ZodType<DecidedBranch[]> = listOf(decidedBranch, 0, maxBranches)

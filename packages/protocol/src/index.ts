@@ -51,7 +51,7 @@ export {
 export { forbidNested, NestedCallError, type OperationScope, operationScope } from './nested.ts'
 export { cutReason, cutText, type Outcome, type Reason, reasonCodes } from './outcome.ts'
 export { decodePayload, encodePayload, type Payload } from './payload.ts'
-export type { Actor, DecidedBranch, Decision, DecisionRecord, HazardKind, RecordedHazard } from './record.ts'
+export * from './record.ts'
 export {
   type Answerer,
   answerSubject,

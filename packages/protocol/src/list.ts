@@ -68,8 +68,8 @@ export function checkList(branches: readonly ListedBranch[]): BranchList {
   return branches as BranchList
 }
 
-/** The digest that binds a transaction to its list. */
-export function digestOf(id: TransactionId, list: BranchList): Digest {
+/** The digest that binds a transaction to its list; of no list, that of an operator's abort which names none. */
+export function digestOf(id: TransactionId, list: BranchList | readonly []): Digest {
   const hash = createHash('sha256').update(id)
   for (const branch of list) {
     hash.update(

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import {
+  actor,
   boundedText,
   branchOperations,
   branchResults,
@@ -8,7 +9,6 @@ import {
   durationMs,
   epoch,
   group,
-  hazardKind,
   hazards,
   id,
   instance,
@@ -23,6 +23,7 @@ import {
   payload,
   reason,
   replica,
+  reportedHazard,
   token,
   trace,
   vote,
@@ -55,6 +56,7 @@ import type {
   HazardReport,
   HeldBranch,
   Hello,
+  InDoubt,
   Inquiry,
   InquiryAnswer,
   LoneDecided,
@@ -62,11 +64,16 @@ import type {
   Look,
   Looked,
   Message,
+  Operate,
+  Operated,
+  Order,
   OutcomeMessage,
   Prepare,
   Release,
   Status,
   StatusReport,
+  Trouble,
+  TroubleReport,
   VoteMessage,
   Welcome,
 } from './message.ts'
@@ -211,6 +218,7 @@ const found: z.ZodType<Found> = z.discriminatedUnion('kind', [
     digest,
     branches: decidedBranches,
     reason: z.exactOptional(reason),
+    actor,
     settled: z.boolean(),
     hazards,
     decidedAtMs: index,
@@ -218,6 +226,36 @@ const found: z.ZodType<Found> = z.discriminatedUnion('kind', [
   }),
   objectOf<Kind<Found, 'none' | 'expired'>>()({ kind: z.enum(['none', 'expired']), id }),
 ])
+
+const troubleFields = {
+  id,
+  kind: z.enum(['quarantined', 'failing', 'overdue', 'poisoned']),
+  note,
+  ageMs: index,
+}
+
+const operate = objectOf<Operate>()({
+  type: z.literal('operate'),
+  id,
+  order: z.discriminatedUnion('kind', [
+    objectOf<Kind<Order, 'abort'>>()({ kind: z.literal('abort'), by: label(), because: boundedText(1, maxTextLength) }),
+    objectOf<Kind<Order, 'resolve'>>()({
+      kind: z.literal('resolve'),
+      participant,
+      by: label(),
+      because: boundedText(1, maxTextLength),
+    }),
+    objectOf<Kind<Order, 'retry'>>()({ kind: z.literal('retry') }),
+  ]),
+})
+
+const inDoubt: z.ZodType<InDoubt> = objectOf<InDoubt>()({
+  id,
+  outcome,
+  decidedAtMs: index,
+  waitingFor: listOf(participant, 0, maxBranches),
+  hazards,
+})
 
 const statusReport = objectOf<StatusReport>()({
   type: z.literal('statusReport'),
@@ -235,14 +273,10 @@ const statusReport = objectOf<StatusReport>()({
   unsettled: index,
   underway: index,
   hazardous: index,
-  inDoubt: listOf(
-    objectOf<StatusReport['inDoubt'][number]>()({
-      id,
-      outcome,
-      decidedAtMs: index,
-      waitingFor: listOf(participant, 0, maxBranches),
-      hazards,
-    }),
+  inDoubt: listOf(inDoubt, 0, maxIdsPerMessage),
+  withHazards: listOf(inDoubt, 0, maxIdsPerMessage),
+  troubles: listOf(
+    objectOf<Trouble>()({ ...troubleFields, participant: z.exactOptional(participant) }),
     0,
     maxIdsPerMessage,
   ),
@@ -281,7 +315,7 @@ const inquiryAnswer = objectOf<InquiryAnswer>()({
       id,
       digest,
       token: z.exactOptional(token),
-      answer: z.enum(['committed', 'aborted', 'expired', 'discard', 'pending']),
+      answer: z.enum(['committed', 'aborted', 'expired', 'discard', 'released', 'pending']),
       trace: z.exactOptional(trace),
     }),
     1,
@@ -312,6 +346,12 @@ export const message: z.ZodType<Message> = z.discriminatedUnion('type', [
   objectOf<Looked>()({ type: z.literal('looked'), found: listOf(found, 1, maxIdsPerMessage) }),
   objectOf<Status>()({ type: z.literal('status') }),
   statusReport,
+  operate,
+  objectOf<Operated>()({
+    type: z.literal('operated'),
+    done: z.enum(['recorded', 'released', 'tried', 'nothing']),
+    found,
+  }),
   objectOf<Failure>()({ type: z.literal('failure'), code: label(), message: boundedText(0, 2 * maxTextLength) }),
   prepare,
   objectOf<VoteMessage>()({ type: z.literal('vote'), id, digest, vote }),
@@ -332,7 +372,11 @@ export const message: z.ZodType<Message> = z.discriminatedUnion('type', [
     applied: outcome,
     results: z.exactOptional(branchResults),
   }),
-  objectOf<HazardReport>()({ type: z.literal('hazard'), id, digest, kind: hazardKind, note }),
+  objectOf<HazardReport>()({ type: z.literal('hazard'), id, digest, kind: reportedHazard, note }),
+  objectOf<TroubleReport>()({
+    type: z.literal('trouble'),
+    branches: listOf(objectOf<TroubleReport['branches'][number]>()(troubleFields), 1, maxIdsPerMessage),
+  }),
   objectOf<Inquiry>()({ type: z.literal('inquiry'), instance, branches: listOf(held, 1, maxIdsPerMessage) }),
   inquiryAnswer,
   objectOf<Announce>()({ type: z.literal('announce'), term: index, epoch, horizon: epoch }),

@@ -3,7 +3,7 @@ import type { BranchList, Digest, Operation } from './list.ts'
 import type { GroupId, InstanceId, Nonce, ParticipantName, Token } from './name.ts'
 import type { Outcome, Reason } from './outcome.ts'
 import type { Payload } from './payload.ts'
-import type { DecidedBranch, HazardKind, RecordedHazard } from './record.ts'
+import type { Actor, DecidedBranch, RecordedHazard, ReportedHazard } from './record.ts'
 import type { TraceContext } from './trace.ts'
 import type { Vote } from './vote.ts'
 
@@ -11,16 +11,16 @@ import type { Vote } from './vote.ts'
 export type Message = Request | Answer | Control | Word
 
 /** What a client or tool asks; each is answered on its own inbox under the request's number. */
-export type Request = Hello | Call | Release | Alone | Commit | Abort | Look | Status
+export type Request = Hello | Call | Release | Alone | Commit | Abort | Look | Status | Operate
 
 /** What answers a request. */
-export type Answer = Welcome | CallResult | LoneDecided | Decided | Looked | StatusReport | Failure
+export type Answer = Welcome | CallResult | LoneDecided | Decided | Looked | StatusReport | Operated | Failure
 
 /** What a group tells participants. */
 export type Control = Prepare | OutcomeMessage | InquiryAnswer | Announce
 
 /** What a participant tells a group. */
-export type Word = VoteMessage | Ack | HazardReport | Inquiry
+export type Word = VoteMessage | Ack | HazardReport | TroubleReport | Inquiry
 
 /** Asks who the group is now. */
 export interface Hello {
@@ -156,7 +156,7 @@ export interface Decided {
         readonly results?: readonly (readonly Payload[])[] | 'pending'
         /** Whether every branch had applied it when this was said. */
         readonly applied: boolean
-        /** What could not be honoured somewhere. Not empty: the commit is not a success. */
+        /** What could not be honoured somewhere. While one of them is open the commit is not a success. */
         readonly hazards: readonly RecordedHazard[]
         readonly took?: CommitCost
       }
@@ -206,6 +206,7 @@ export type Found =
       readonly digest: Digest
       readonly branches: readonly DecidedBranch[]
       readonly reason?: Reason
+      readonly actor: Actor
       readonly settled: boolean
       readonly hazards: readonly RecordedHazard[]
       readonly decidedAtMs: number
@@ -238,13 +239,65 @@ export interface StatusReport {
   /** Transactions with an open hazard. */
   readonly hazardous: number
   /** The oldest unsettled ones first, a bounded number of them. */
-  readonly inDoubt: readonly {
-    readonly id: TransactionId
-    readonly outcome: Outcome
-    readonly decidedAtMs: number
-    readonly waitingFor: readonly ParticipantName[]
-    readonly hazards: readonly RecordedHazard[]
-  }[]
+  readonly inDoubt: readonly InDoubt[]
+  /** Some of those with an open hazard. */
+  readonly withHazards: readonly InDoubt[]
+  /** What the leader knows to be stuck, the longest first, a bounded number of them. */
+  readonly troubles: readonly Trouble[]
+}
+
+/** A transaction that is decided and not settled. */
+export interface InDoubt {
+  readonly id: TransactionId
+  readonly outcome: Outcome
+  readonly decidedAtMs: number
+  /** Whose acknowledgement settles it; some may have acknowledged already. */
+  readonly waitingFor: readonly ParticipantName[]
+  readonly hazards: readonly RecordedHazard[]
+}
+
+/** A transaction that does not end by itself, or has not for long. Nothing of it is recorded: it is so now, or was a moment ago. */
+export interface Trouble {
+  readonly id: TransactionId
+  /** Whose branch it is; undefined when the leader itself is in trouble with it. */
+  readonly participant?: ParticipantName
+  readonly kind: TroubleKind
+  readonly note: string
+  /** How long it has been so, at least. */
+  readonly ageMs: number
+}
+
+export type TroubleKind =
+  /** Another store prepared the branch, and the group has no outcome for it: an operator has to end it (rule R13). */
+  | 'quarantined'
+  /** The resource has refused again and again to end the branch. */
+  | 'failing'
+  /** The branch has been prepared for longer than the age limit, and its outcome is not known there. */
+  | 'overdue'
+  /** Dealing with the transaction throws. It is left alone, and tried again after long pauses. */
+  | 'poisoned'
+
+/** An operator decides, or wants something tried now (rule R16). */
+export interface Operate {
+  readonly type: 'operate'
+  readonly id: TransactionId
+  readonly order: Order
+}
+
+export type Order =
+  /** Abort it, unless it is decided. */
+  | { readonly kind: 'abort'; readonly by: string; readonly because: string }
+  /** Its branch at this participant was dealt with by hand: wait for it no longer, and end the alarm. */
+  | { readonly kind: 'resolve'; readonly participant: ParticipantName; readonly by: string; readonly because: string }
+  /** Ask and tell now whom it waits for, whatever pause is under way. It decides nothing. */
+  | { readonly kind: 'retry' }
+
+export interface Operated {
+  readonly type: 'operated'
+  /** `released`: the participant rolls its quarantined branch back. `nothing`: there is nothing to do that for, or not yet. */
+  readonly done: 'recorded' | 'released' | 'tried' | 'nothing'
+  /** What is recorded now, by whomever. */
+  readonly found: Found
 }
 
 /** Says that a request could not be read. */
@@ -298,8 +351,14 @@ export interface HazardReport {
   readonly type: 'hazard'
   readonly id: TransactionId
   readonly digest: Digest
-  readonly kind: HazardKind
+  readonly kind: ReportedHazard
   readonly note: string
+}
+
+/** A participant says which branches it cannot end, again and again as long as that is so. Nothing rests on it but what status shows. */
+export interface TroubleReport {
+  readonly type: 'trouble'
+  readonly branches: readonly Omit<Trouble, 'participant'>[]
 }
 
 /** A participant in doubt asks for the outcome of branches that it holds prepared. */
@@ -326,7 +385,8 @@ export interface InquiryAnswer {
     readonly digest: Digest
     /** The opening whose vote was counted, for an outcome. */
     readonly token?: Token
-    readonly answer: Outcome | 'expired' | 'discard' | 'pending'
+    /** `released`: as `discard`, and an operator has said that it holds in another history too (rule R13). */
+    readonly answer: Outcome | 'expired' | 'discard' | 'released' | 'pending'
     /** The transaction's, as its record has it: a resource may not be able to show that of a branch it holds. */
     readonly trace?: TraceContext
   }[]

@@ -29,6 +29,8 @@ export function cutReason(reason: Reason): Reason {
 export const reasonCodes = {
   /** The client gave up: its function threw, or it asked for the abort. */
   clientAborted: 'client-aborted',
+  /** An operator aborted it by hand. */
+  operatorAborted: 'operator-aborted',
   /** Time ran out before every branch had voted. */
   budgetSpent: 'budget-spent',
   /** The branch is not there (any more) as the list names it: another token, or other calls than it executed. */

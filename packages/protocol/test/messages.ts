@@ -9,6 +9,7 @@ import {
   onceIds,
   oneShots,
   operations,
+  owners,
   participants,
   payloads,
   reasons,
@@ -28,9 +29,31 @@ const leftMs = fc.nat(20 * 60_000)
 const counts = fc.maxSafeNat()
 const results = fc.array(payloads, { maxLength: 3 })
 const hazardKinds = fc.constantFrom('effects-lost' as const, 'committed-met-aborted' as const)
-const hazards = fc.array(fc.record({ participant: participants, kind: hazardKinds, note: fc.string() }), {
-  maxLength: 2,
-})
+const operator = { by: fc.string({ minLength: 1, maxLength: 64 }), as: owners }
+const because = fc.string({ minLength: 1, maxLength: 100 })
+const hazards = fc.array(
+  some(
+    {
+      participant: participants,
+      kind: fc.oneof(hazardKinds, of('never-acknowledged')),
+      note: fc.string(),
+      resolved: fc.record({ ...operator, because, atMs: counts }),
+    },
+    'resolved',
+  ),
+  { maxLength: 2 },
+)
+const actors = fc.oneof(
+  fc.record({ kind: of('owner') }),
+  fc.record({ kind: of('holder'), participant: participants }),
+  fc.record({ kind: of('operator'), ...operator }),
+)
+const troubleFields = {
+  id: ids,
+  kind: fc.constantFrom('quarantined', 'failing', 'overdue', 'poisoned'),
+  note: fc.string(),
+  ageMs: counts,
+}
 
 /** An object with some of its optional fields. */
 function some<T extends object, K extends keyof T>(
@@ -103,6 +126,7 @@ const found = fc.oneof(
       digest: digests,
       branches: decidedBranches,
       reason: reasons,
+      actor: actors,
       settled: fc.boolean(),
       hazards,
       decidedAtMs: counts,
@@ -112,6 +136,17 @@ const found = fc.oneof(
     'trace',
   ),
   fc.record({ kind: fc.constantFrom('none', 'expired'), id: ids }),
+)
+
+const inDoubt = fc.array(
+  fc.record({
+    id: ids,
+    outcome: outcomes,
+    decidedAtMs: counts,
+    waitingFor: fc.array(participants, { maxLength: 3 }),
+    hazards,
+  }),
+  { maxLength: 2 },
 )
 
 const callFields = {
@@ -211,19 +246,26 @@ export const messages: { readonly [T in Message['type']]: fc.Arbitrary<object> }
       unsettled: counts,
       underway: counts,
       hazardous: counts,
-      inDoubt: fc.array(
-        fc.record({
-          id: ids,
-          outcome: outcomes,
-          decidedAtMs: counts,
-          waitingFor: fc.array(participants, { maxLength: 3 }),
-          hazards,
-        }),
-        { maxLength: 2 },
-      ),
+      inDoubt,
+      withHazards: inDoubt,
+      troubles: fc.array(some({ ...troubleFields, participant: participants }, 'participant'), { maxLength: 2 }),
     },
     'leader',
   ),
+  operate: fc.record({
+    type: of('operate'),
+    id: ids,
+    order: fc.oneof(
+      fc.record({ kind: of('abort'), by: operator.by, because }),
+      fc.record({ kind: of('resolve'), participant: participants, by: operator.by, because }),
+      fc.record({ kind: of('retry') }),
+    ),
+  }),
+  operated: fc.record({
+    type: of('operated'),
+    done: fc.constantFrom('recorded', 'released', 'tried', 'nothing'),
+    found,
+  }),
   failure: fc.record({ type: of('failure'), code: of('malformed-message'), message: fc.string() }),
   prepare: fc.oneof(
     fc
@@ -264,6 +306,10 @@ export const messages: { readonly [T in Message['type']]: fc.Arbitrary<object> }
   ),
   ack: some({ type: of('ack'), id: ids, digest: digests, instance: instances, applied: outcomes, results }, 'results'),
   hazard: fc.record({ type: of('hazard'), id: ids, digest: digests, kind: hazardKinds, note: fc.string() }),
+  trouble: fc.record({
+    type: of('trouble'),
+    branches: fc.array(fc.record(troubleFields), { minLength: 1, maxLength: 2 }),
+  }),
   inquiry: fc.record({
     type: of('inquiry'),
     instance: instances,
@@ -280,7 +326,7 @@ export const messages: { readonly [T in Message['type']]: fc.Arbitrary<object> }
           id: ids,
           digest: digests,
           token: tokens(),
-          answer: fc.constantFrom('committed', 'discard', 'pending'),
+          answer: fc.constantFrom('committed', 'discard', 'released', 'pending'),
           trace: traces,
         },
         'token',

@@ -27,6 +27,30 @@ export class EventLog {
       case 'hazard':
         log.error({ transaction: event.id, ...event.hazard }, 'hazard: an outcome could not be honoured')
         break
+      case 'resolved':
+        log.warn(
+          { transaction: event.id, participant: event.participant, by: event.by, as: event.as },
+          'an operator has dealt with a branch',
+        )
+        break
+      case 'forced':
+        log.warn(
+          { transaction: event.id, outcome: event.outcome, by: event.by, as: event.as },
+          'an operator has ordered an abort',
+        )
+        break
+      case 'trouble':
+        log.error({ transaction: event.trouble.id, ...event.trouble }, 'trouble: a transaction does not end by itself')
+        break
+      case 'poisoned':
+        log.error(
+          { transaction: event.id, err: event.error },
+          'dealing with a transaction failed; it is left alone for a while',
+        )
+        break
+      case 'overdue':
+        log.error({ transaction: event.id, ageMs: event.ageMs }, 'a decided transaction is not settled for long')
+        break
       case 'malformedDecision':
         log.error({ transaction: event.id, found: event.found }, 'a malformed decision was not recorded')
         break

@@ -1,3 +1,4 @@
+import type { OwnerName, ParticipantName, TransactionId } from '@verdict/protocol'
 import { createLog } from '@verdict/telemetry'
 import { expect, test } from 'vitest'
 import { EventLog } from '../src/event-log.ts'
@@ -38,4 +39,20 @@ test('what each batch and each decision does is not logged', () => {
   events.write({ kind: 'raft', event: { kind: 'appended', entries: 3, flushMs: 1 } })
   events.write({ kind: 'raft', event: { kind: 'applied', index: 3, entries: 3 } })
   expect(lines).toEqual([])
+})
+
+test('what somebody has to look at is an error, and what an operator did is written down: one line each', () => {
+  const { events, lines } = recorded()
+  const id = 'an id' as TransactionId
+  const participant = 'orders' as ParticipantName
+  const operator = { by: 'alice', as: 'ops' as OwnerName }
+  events.write({ kind: 'hazard', id, hazard: { participant, kind: 'effects-lost', note: 'gone' } })
+  events.write({ kind: 'trouble', trouble: { id, participant, kind: 'failing', note: 'disk full', ageMs: 1 } })
+  events.write({ kind: 'poisoned', id, error: new Error('a fault') })
+  events.write({ kind: 'overdue', id, ageMs: 60_000 })
+  events.write({ kind: 'forced', id, outcome: 'aborted', ...operator })
+  events.write({ kind: 'resolved', id, participant, ...operator })
+  expect(lines.map(({ level }) => level)).toEqual([50, 50, 50, 50, 40, 40])
+  for (const line of lines) expect(line).toMatchObject({ transaction: id })
+  for (const line of lines.slice(4)) expect(line).toMatchObject(operator)
 })

@@ -1,5 +1,5 @@
 import { defineParticipant, operation, type ParticipantSettings, refuse, type Serving } from '@verdict/participant'
-import type { InstanceId } from '@verdict/protocol'
+import type { InstanceId, TransactionId } from '@verdict/protocol'
 import type { SimulatedProcess, SimulatedWorld, Simulation } from '@verdict/runtime/simulated'
 import { SimulatedDatabase, type SimulatedSession, simulatedResource } from '@verdict/testing'
 import { z } from 'zod'
@@ -28,6 +28,7 @@ export class Service {
   /** Operations that were executed, by the name of the process and of the operation. */
   readonly executed: string[] = []
   readonly #options: ServiceOptions
+  readonly #refused = new Set<TransactionId>()
 
   /** `database` is another service's, to be shared. */
   constructor(simulation: Simulation, name: string, options: ServiceOptions, database?: SimulatedDatabase) {
@@ -67,6 +68,11 @@ export class Service {
     this.instance(number).start()
   }
 
+  /** The database refuses for good to end what is prepared of this id. */
+  refuseToEnd(id: TransactionId): void {
+    this.#refused.add(id)
+  }
+
   /** Everybody's view of a key: its committed value. */
   balance(key = 'a'): number {
     return Number(this.database.value(key))
@@ -81,6 +87,12 @@ export class Service {
         instance: name,
         ...(capacity === undefined ? {} : { capacity }),
       })
+      const finish = resource.finish.bind(resource)
+      resource.finish = async (branch, ending) => {
+        const isHeld = this.database.prepared().some(({ name: held }) => held.id === branch.id)
+        if (isHeld && this.#refused.has(branch.id)) throw new Error('the tablespace is read-only')
+        return finish(branch, ending)
+      }
       try {
         const participant = defineService(this.name, resource, (what) => this.executed.push(`${name} ${what}`))
         this.serving.set(name, await participant.serve({ world, ...(settings && { settings }) }))

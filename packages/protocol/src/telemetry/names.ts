@@ -53,6 +53,8 @@ export const labels = {
   /** What an outcome came to at a participant: `committed`, `aborted`, `discarded`, `hazard`. */
   ending: 'verdict.ending',
   hazard: 'verdict.hazard',
+  /** Why something is stuck: `quarantined`, `failing`, `overdue`, `poisoned`. */
+  trouble: 'verdict.trouble',
 } as const
 
 /** Spans that are no calls. A call is named by its method, `<service>/<method>`. */
@@ -131,6 +133,8 @@ export type MetricKey =
   | 'coordinatorUnderway'
   | 'coordinatorInDoubt'
   | 'coordinatorInDoubtAge'
+  | 'coordinatorHazardous'
+  | 'coordinatorTroubled'
   | 'participantCall'
   | 'participantVotes'
   | 'participantPrepare'
@@ -140,6 +144,7 @@ export type MetricKey =
   | 'participantBranches'
   | 'participantInDoubt'
   | 'participantInDoubtAge'
+  | 'participantTroubled'
   | 'refusals'
 
 export const metrics: Readonly<Record<MetricKey, MetricDefinition>> = {
@@ -163,6 +168,13 @@ export const metrics: Readonly<Record<MetricKey, MetricDefinition>> = {
   ),
   coordinatorInDoubtAge: amount('verdict.coordinator.in_doubt.age', 's', 'Age of the oldest of them.'),
 
+  coordinatorHazardous: amount(
+    'verdict.coordinator.hazards.open',
+    '{transaction}',
+    'Transactions with a hazard that nobody has dealt with.',
+  ),
+  coordinatorTroubled: amount('verdict.coordinator.troubles', '{transaction}', 'What this leader knows to be stuck.'),
+
   participantCall: duration('rpc.server.call.duration', 'Operations, with the time that they waited for room.'),
   participantVotes: amount('verdict.participant.votes', '{vote}', 'Votes given.'),
   participantPrepare: duration('verdict.participant.prepare.duration', 'The resource making a branch durable.'),
@@ -179,6 +191,8 @@ export const metrics: Readonly<Record<MetricKey, MetricDefinition>> = {
     'Prepared branches whose outcome is not known here.',
   ),
   participantInDoubtAge: amount('verdict.participant.in_doubt.age', 's', 'Age of the oldest of them.'),
+
+  participantTroubled: amount('verdict.participant.troubles', '{branch}', 'Branches that are stuck here.'),
 
   /** Of every role, each by its own meter. */
   refusals: amount('verdict.limit.refusals', '{refusal}', 'What was refused because a bound was met.'),
