@@ -1,0 +1,66 @@
+/** Everything that the kit can find wrong, by its cause. */
+export type FaultKind =
+  /** It writes outside the branch's transaction. */
+  | 'outside'
+  /** It ends the branch's transaction by itself. */
+  | 'ended'
+  /** What it did is gone after a crash though the transaction is committed. */
+  | 'lost'
+  /** Two at the same time do not add up. */
+  | 'race'
+  /** It does not wait for a statement. */
+  | 'unawaited'
+  /** It goes on after a statement failed. */
+  | 'swallowed'
+  /** Something of an aborted run shows in the next one. */
+  | 'memory'
+  /** The same run on the same data does not give the same. */
+  | 'varies'
+  /** Something keeps a lock when all is over. */
+  | 'locked'
+  /** What it returns cannot travel. */
+  | 'unplain'
+  /** It does not return in time. */
+  | 'slow'
+  /** It opens network connections while it runs. */
+  | 'network'
+  /** The example is refused. */
+  | 'refused'
+  /** The example changes nothing that the picture shows. */
+  | 'unseen'
+  /** The data is not the same each time after `reset`. */
+  | 'unsteady'
+
+/** One thing that is wrong, at one crash point. */
+export interface Fault {
+  readonly kind: FaultKind
+  /** What would go wrong, and the likely cause. */
+  readonly sentence: string
+  /** What to do about it. */
+  readonly remedy: string
+  /** What was seen, for who wants to look closer. */
+  readonly seen?: string
+  /** Of two faults of one kind the one with the higher rank tells more. */
+  readonly rank: number
+}
+
+/** Faults that are only the look of another one: when the first was found, the others say nothing new. */
+const explains: Readonly<Partial<Record<FaultKind, readonly FaultKind[]>>> = {
+  unawaited: ['swallowed', 'race', 'memory', 'varies', 'lost', 'slow'],
+  outside: ['race', 'memory', 'varies', 'lost', 'swallowed', 'network'],
+  ended: ['outside', 'race', 'network'],
+  race: ['network'],
+  slow: ['network', 'race'],
+  locked: ['network', 'race'],
+  varies: ['memory', 'race'],
+  lost: ['memory'],
+}
+
+/** The faults that remain when each cause is told once, by its most telling point, in the order in which they were found. */
+export function causes(found: readonly Fault[]): readonly Fault[] {
+  const kinds = new Set(found.map(({ kind }) => kind))
+  const explained = new Set([...kinds].flatMap((kind) => explains[kind] ?? []))
+  return [...Map.groupBy(found, ({ kind }) => kind)]
+    .filter(([kind]) => !explained.has(kind))
+    .map(([, faults]) => faults.reduce((best, fault) => (fault.rank > best.rank ? fault : best)))
+}

@@ -1,0 +1,40 @@
+import type { WatchedPromise } from './watched-promise.ts'
+
+/** One use of the session by an operation. */
+export interface Statement {
+  readonly text: string
+  /** Asked for after the operation had returned. */
+  readonly isLate: boolean
+  hasEnded: boolean
+  error: unknown
+  watched: WatchedPromise | undefined
+}
+
+/** One run of the operation, as the kit saw it. */
+export interface Run {
+  readonly statements: Statement[]
+  /** Members of the session that the operation was given, for example `sql`. */
+  readonly session: readonly string[]
+  /** Network connections and requests that it began, by where they went. */
+  readonly network: Set<string>
+  end:
+    | {
+        readonly failed: boolean
+        /** What it returned, or threw. */
+        readonly result: unknown
+        /** Statements that had no answer when it returned. */
+        readonly pending: readonly Statement[]
+      }
+    | undefined
+}
+
+export function newRun(session: readonly string[]): Run {
+  return { session, statements: [], network: new Set(), end: undefined }
+}
+
+/** The first statement that the run did not wait for. */
+export function unawaited({ statements, end }: Run): Statement | undefined {
+  if (end === undefined) return undefined
+  const pending = end.failed ? undefined : end.pending[0]
+  return pending ?? statements.find(({ isLate, watched }) => isLate || watched?.isAwaited === false)
+}
