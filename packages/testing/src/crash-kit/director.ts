@@ -168,13 +168,12 @@ export class ScriptedTransaction {
     return this.#line.words.take(fits, withinMs, signal)
   }
 
-  /** An instance asks what became of the branch that it found prepared. */
-  async inquiry(withinMs: number): Promise<{ readonly instance: InstanceId; readonly token: Token } | undefined> {
+  /** An instance asks what became of the branch that it found prepared; gives the token that it found. */
+  async inquiry(by: InstanceId, withinMs: number): Promise<Token | undefined> {
     const fits = (message: Message): message is Inquiry =>
-      message.type === 'inquiry' && message.branches.some(({ id }) => id === this.#id)
+      message.type === 'inquiry' && message.instance === by && message.branches.some(({ id }) => id === this.#id)
     const inquiry = await this.#line.words.take(fits, withinMs)
-    const asked = inquiry?.branches.find(({ id }) => id === this.#id)
-    return inquiry && asked && { instance: inquiry.instance, token: asked.token }
+    return inquiry?.branches.find(({ id }) => id === this.#id)?.token
   }
 
   answerInquiry(path: 'called' | 'one-shot', outcome: Outcome, to: InstanceId, token: Token): void {

@@ -37,11 +37,10 @@ export function judgeRuns(
     const statement = unawaited(run)
     if (statement !== undefined) return faults.unawaited(subject, statement.text)
   }
-  const running = runs.findLast(({ end }) => end === undefined)
-  if (called?.kind !== 'stuck' || running === undefined) return undefined
-  const statement = running.statements.find(({ hasEnded }) => !hasEnded)
-  const waitsFor = statement === undefined ? 'something else than its statements' : `a statement (${statement.text})`
-  return faults.slow(subject, budgetMs, waitsFor)
+  if (called?.kind !== 'stuck') return undefined
+  const { waitsFor } = called
+  const what = waitsFor === undefined ? 'something else than its statements' : `a statement (${waitsFor})`
+  return faults.slow(subject, budgetMs, what)
 }
 
 export function judgeNetwork({ runs }: Observed, { subject }: Pick<Baseline, 'subject'>): Fault | undefined {

@@ -13,7 +13,7 @@ const settings: Partial<ParticipantSettings> = {
   inquirySpreadMs: 0,
   retryMs: 1,
   maxRetryMs: 20,
-  drainMs: 20, // nothing that is still there when a life ends would end by itself
+  drainMs: 5, // nothing that is still there when a life ends would end by itself
 }
 
 /** One life of the service's process: from the start of an instance until it is stopped, or dies. */

@@ -4,7 +4,7 @@ import type { Outcome, Vote } from '@verdict/protocol'
 import type { ScriptedTransaction } from './director.ts'
 import type { Observed } from './observed.ts'
 import type { Path, TransactionPoint } from './point.ts'
-import { type Called, patienceMs, readAnswer, readValue, type Stage, wantedLock } from './stage.ts'
+import { type Called, patienceMs, readValue, type Stage, wantedLock } from './stage.ts'
 
 const blocksWithinMs = 50 // a statement that has to wait for a lock waits by then; if not, the two are less close
 const askAgainMs = 5
@@ -75,7 +75,7 @@ export class Script {
   async outOfTime(): Promise<Observed> {
     const { probe } = this.#stage.life
     const called = await this.#stage.call(this.#tx, shortMs)
-    this.#called = called.kind === 'held' ? readAnswer(await this.#tx.answer(this.#stage.budgetMs)) : called
+    this.#called = called.kind === 'held' ? this.#stage.called(await this.#tx.answer(this.#stage.budgetMs)) : called
     await this.#stage.quiet()
     probe.release()
     const endsAtMs = performance.now() + this.#stage.budgetMs
@@ -92,7 +92,7 @@ export class Script {
     const answered = other.answer(patienceMs)
     await Promise.race([answered, sleep(blocksWithinMs)])
     const isFirst = await this.#commit()
-    const called = readAnswer(await answered)
+    const called = this.#stage.called(await answered)
     const isSecond = called.kind === 'value' && (await new Script(this.#stage, undefined, other).#commit())
     const state = await this.#stage.state()
     const seen = this.#seen(isFirst || isSecond ? 'committed' : 'aborted', state)
@@ -138,9 +138,10 @@ export class Script {
   ): Promise<void> {
     const token = vote.kind === 'prepared' ? vote.token : undefined
     if (asks) {
-      const inquiry = await this.#tx.inquiry(patienceMs)
-      if (inquiry === undefined) throw silent('inquiry')
-      this.#tx.answerInquiry(path, outcome, inquiry.instance, inquiry.token)
+      const { instance } = this.#stage.life
+      const found = await this.#tx.inquiry(instance, patienceMs)
+      if (found === undefined) throw silent('inquiry')
+      this.#tx.answerInquiry(path, outcome, instance, found)
     } else this.#tx.outcome(path, outcome, token)
     if (doubled) this.#tx.outcome(path, outcome, token)
     await this.#acknowledged(path, outcome, token)

@@ -17,7 +17,9 @@ const lookAgainMs = 2
 export type Called =
   | { readonly kind: 'value'; readonly value: unknown }
   | { readonly kind: 'refused'; readonly reason: Reason }
-  | { readonly kind: 'busy' | 'held' | 'stuck' }
+  | { readonly kind: 'busy' | 'held' }
+  /** It did not answer in time; `waitsFor` is the statement without an answer, if there is one. */
+  | { readonly kind: 'stuck'; readonly waitsFor: string | undefined }
 
 /** Where the points are played: the bus, the script's side of the protocol, and one life of the service after another. */
 export class Stage implements AsyncDisposable {
@@ -73,7 +75,20 @@ export class Stage implements AsyncDisposable {
   async call(tx: ScriptedTransaction, leftMs: number = plentyMs): Promise<Called> {
     tx.call(leftMs)
     const answer = await this.orHeld((signal) => tx.answer(this.budgetMs, signal))
-    return answer === 'held' ? { kind: 'held' } : readAnswer(answer)
+    return answer === 'held' ? { kind: 'held' } : this.called(answer)
+  }
+
+  /** What an answer says, or its absence. */
+  called(answer: CallResult | undefined): Called {
+    if (answer === undefined) return { kind: 'stuck', waitsFor: this.#waitsFor() }
+    switch (answer.result.kind) {
+      case 'value':
+        return { kind: 'value', value: readValue(answer.result.value) }
+      case 'refused':
+        return answer.result
+      case 'busy':
+        return { kind: 'busy' }
+    }
   }
 
   /** Waits for what the script expects, unless the instance is held before. */
@@ -92,6 +107,11 @@ export class Stage implements AsyncDisposable {
     if (!quiet) throw new Error(`A branch of the crash test did not end within ${patienceMs} ms.`)
   }
 
+  #waitsFor(): string | undefined {
+    const running = this.runs.findLast(({ end }) => end === undefined)
+    return running?.statements.find(({ hasEnded }) => !hasEnded)?.text
+  }
+
   async #start(plan?: Plan): Promise<void> {
     this.#lives.push(await Life.start(this.#test.define, this.#bus, plan))
   }
@@ -99,18 +119,6 @@ export class Stage implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await Promise.all(this.#lives.map((life) => life.stop()))
     await this.#bus.close()
-  }
-}
-
-export function readAnswer(answer: CallResult | undefined): Called {
-  if (answer === undefined) return { kind: 'stuck' }
-  switch (answer.result.kind) {
-    case 'value':
-      return { kind: 'value', value: readValue(answer.result.value) }
-    case 'refused':
-      return answer.result
-    case 'busy':
-      return { kind: 'busy' }
   }
 }
 
