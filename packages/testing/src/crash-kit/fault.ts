@@ -1,35 +1,23 @@
 /** Everything that the kit can find wrong, by its cause. */
-export type FaultKind =
-  /** It writes outside the branch's transaction. */
-  | 'outside'
-  /** It ends the branch's transaction by itself. */
-  | 'ended'
-  /** What it did is gone after a crash though the transaction is committed. */
-  | 'lost'
-  /** Two at the same time do not add up. */
-  | 'race'
-  /** It does not wait for a statement. */
-  | 'unawaited'
-  /** It goes on after a statement failed. */
-  | 'swallowed'
-  /** Something of an aborted run shows in the next one. */
-  | 'memory'
-  /** The same run on the same data does not give the same. */
-  | 'varies'
-  /** Something keeps a lock when all is over. */
-  | 'locked'
-  /** What it returns cannot travel. */
-  | 'unplain'
-  /** It does not return in time. */
-  | 'slow'
-  /** It opens network connections while it runs. */
-  | 'network'
-  /** The example is refused. */
-  | 'refused'
-  /** The example changes nothing that the picture shows. */
-  | 'unseen'
-  /** The data is not the same each time after `reset`. */
-  | 'unsteady'
+export const faultKinds = {
+  outside: "It writes outside the branch's transaction.",
+  ended: "It ends the branch's transaction by itself.",
+  lost: 'What it did is gone after a crash, though the transaction is committed.',
+  race: 'Two at the same time lose an effect.',
+  unawaited: 'It does not wait for a statement.',
+  swallowed: 'It goes on after a statement failed, and commits the rest.',
+  memory: 'Something of an aborted run shows in the next one.',
+  varies: 'On the same data it does not do the same.',
+  locked: 'It leaves a lock behind.',
+  unplain: 'What it returns cannot travel, or arrives as something else.',
+  slow: 'It does not return in time.',
+  network: 'It begins a network connection or a request.',
+  refused: 'The example is refused.',
+  unseen: 'The example changes nothing that `state` shows.',
+  unsteady: '`reset` does not bring back the same data.',
+} as const
+
+export type FaultKind = keyof typeof faultKinds
 
 /** One thing that is wrong, at one crash point. */
 export interface Fault {

@@ -85,7 +85,7 @@ function tapBranch(branch: OpenBranch<object>, probe: Probe, open: Set<OpenBranc
 
 function tapOperation(operation: AnyOperation, probe: Probe): AnyOperation {
   return {
-    input: operation.input,
+    ...operation,
     async run(input, context) {
       const { id, signal, ...session } = context as Record<string, unknown>
       const run = newRun(Object.keys(session))
