@@ -83,12 +83,8 @@ export class Director {
       words: this.#words,
       ask: (subject, message) => this.#publish(subject, message, this.#inbox),
       tell: (message, to) => {
-        const { controlInstance, control } = of
-        const subject =
-          to === undefined
-            ? control(decidingGroup, this.#participant)
-            : controlInstance(decidingGroup, this.#participant, to)
-        this.#publish(subject, message)
+        const toAny = of.control(decidingGroup, this.#participant)
+        this.#publish(to === undefined ? toAny : of.controlInstance(decidingGroup, this.#participant, to), message)
       },
     })
   }
