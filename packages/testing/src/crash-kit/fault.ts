@@ -2,7 +2,6 @@
 export const faultKinds = {
   outside: "It writes outside the branch's transaction.",
   ended: "It ends the branch's transaction by itself.",
-  lost: 'What it did is gone after a crash, though the transaction is committed.',
   race: 'Two at the same time lose an effect.',
   unawaited: 'It does not wait for a statement.',
   swallowed: 'It goes on after a statement failed, and commits the rest.',
@@ -34,14 +33,13 @@ export interface Fault {
 
 /** Faults that are only the look of another one: when the first was found, the others say nothing new. */
 const explains: Readonly<Partial<Record<FaultKind, readonly FaultKind[]>>> = {
-  unawaited: ['swallowed', 'race', 'memory', 'varies', 'lost', 'slow'],
-  outside: ['race', 'memory', 'varies', 'lost', 'swallowed', 'network'],
+  unawaited: ['swallowed', 'race', 'memory', 'varies', 'slow'],
+  outside: ['race', 'memory', 'varies', 'swallowed', 'network'],
   ended: ['outside', 'race', 'network'],
   race: ['network'],
   slow: ['network', 'race'],
   locked: ['network', 'race'],
   varies: ['memory', 'race'],
-  lost: ['memory'],
 }
 
 /** The faults that remain when each cause is told once, by its most telling point, in the order in which they were found. */

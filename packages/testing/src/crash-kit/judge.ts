@@ -69,8 +69,7 @@ function judgeState(point: Point, seen: Observed, baseline: Baseline): Fault | u
     return faults.swallowed(subject, point.when, text, found)
   }
   if (isSame) return faults.varies(subject, found)
-  if (isDeepStrictEqual(seen.state, before)) return faults.lost(subject, point.when, found)
-  return faults.twice(subject, point.when, found)
+  return faults.notOnce(subject, point.when, found)
 }
 
 function judgeRace(seen: Observed, { subject, before, after, second }: Baseline): Fault | undefined {

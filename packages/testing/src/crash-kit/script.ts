@@ -6,7 +6,7 @@ import type { Observed } from './observed.ts'
 import type { Path, TransactionPoint } from './point.ts'
 import { type Called, patienceMs, readValue, type Stage, wantedLock } from './stage.ts'
 
-const blocksWithinMs = 50 // a statement that has to wait for a lock waits by then; if not, the two are less close
+const blockedMs = 50 // without headway for so long, a run waits for a lock; if not, the two are only less close
 const askAgainMs = 5
 const shortMs = 50 // the budget of a call that runs out of it
 
@@ -90,7 +90,7 @@ export class Script {
     const other = this.#stage.transaction()
     other.call(patienceMs)
     const answered = other.answer(patienceMs)
-    await Promise.race([answered, sleep(blocksWithinMs)])
+    await this.#answeredOrBlocked(answered)
     const isFirst = await this.#commit()
     const called = this.#stage.called(await answered)
     const isSecond = called.kind === 'value' && (await new Script(this.#stage, undefined, other).#commit())
@@ -108,6 +108,21 @@ export class Script {
     if (called.kind !== 'value') return false
     this.#early.push(await this.#stage.state())
     return true
+  }
+
+  /** Waits for the answer of a second run, or until no run makes headway any more: it waits for a lock then. */
+  async #answeredOrBlocked(answered: Promise<unknown>): Promise<void> {
+    let isAnswered = false
+    void answered.then(() => {
+      isAnswered = true
+    })
+    const headway = (): string => this.#stage.runs.map(({ statements }) => statements.map((s) => s.hasEnded)).join(' ')
+    let [seen, sinceMs] = [headway(), performance.now()]
+    while (!isAnswered && (this.#stage.runs.length < 2 || performance.now() - sinceMs < blockedMs)) {
+      await sleep(askAgainMs)
+      const now = headway()
+      if (now !== seen) [seen, sinceMs] = [now, performance.now()]
+    }
   }
 
   async #replace(how: 'crash' | 'stop'): Promise<void> {

@@ -17,7 +17,7 @@ export const faults = {
     sentence: `${when}, '${operation}' left its effect behind: it writes outside the branch's transaction.`,
   }),
 
-  twice: ({ operation, session }: Subject, when: string, seen: string): Fault => ({
+  notOnce: ({ operation, session }: Subject, when: string, seen: string): Fault => ({
     ...outside(session, 2, seen),
     sentence: `${when}, '${operation}' did not have its effect exactly once: it writes outside the branch's transaction.`,
   }),
@@ -32,12 +32,6 @@ export const faults = {
     sentence: `'${operation}' ends the branch's transaction by itself: a part of it would stay though the others abort.`,
     remedy:
       'Take COMMIT, ROLLBACK and their like out of the operation. Throw to refuse, and use SAVEPOINT to take back a part.',
-  }),
-
-  lost: ({ operation, session }: Subject, when: string, seen: string): Fault => ({
-    ...fault('lost', seen),
-    sentence: `${when}, the effect of '${operation}' was gone though its transaction is committed: it keeps it in memory alone.`,
-    remedy: `Write it through ${session} of the operation's context, before the operation returns.`,
   }),
 
   race: ({ operation, session }: Subject, seen: string): Fault => ({

@@ -151,6 +151,16 @@ const gallery: readonly Wrong[] = [
       },
   },
   {
+    what: 'takes a lock on another connection that its own branch then waits for',
+    says: "'debit' did not return within 200 ms: it waits for a statement (add anna).",
+    make: () => async (input, context, database) => {
+      const connection = await database.connect('another', systemClock)
+      await connection.request((backend) => backend.begin(1_000))
+      await connection.request((backend) => backend.add('anna', 1, 0))
+      return rightly(input, context, database)
+    },
+  },
+  {
     what: 'never returns',
     says: "'debit' did not return within 200 ms: it waits for something else than its statements.",
     make: () => () => new Promise(() => undefined),
