@@ -1,7 +1,7 @@
-import { type CrashTest, defaultBudgetMs, type Example, type TestedParticipant } from './example.ts'
-import { type Baseline, judge } from './judge.ts'
-import { baselineOf, judgeResult, judgeTrials, type Trials } from './judge-trial.ts'
-import type { Observed } from './observed.ts'
+import type { CrashTest, Example, TestedParticipant } from './example.ts'
+import type { Fault } from './fault.ts'
+import { judge } from './judge.ts'
+import { baselineOf, judgeResult, judgeTrial, judgeTrials, type Trial, type Trials } from './judge-trial.ts'
 import { play } from './play.ts'
 import { maxStatements, pointsOf, trial } from './point.ts'
 import { type CrashLine, CrashReport } from './report.ts'
@@ -20,47 +20,48 @@ import { Stage } from './stage.ts'
  * @throws whatever `define`, `reset`, `state` or the participant's resource throw.
  */
 export async function crashTest<P extends TestedParticipant>(test: CrashTest<P>): Promise<CrashReport> {
-  const participant = test.define().name
+  const { name } = test.define()
   const { operation } = test.call
-  await using stage = new Stage(test, participant)
-  const trials = await tryOut(stage, test)
-  const report = (lines: readonly CrashLine[]): CrashReport =>
-    new CrashReport(participant, operation, lines, test.accept ?? [])
+  const accepted = test.accept ?? []
+  await using stage = new Stage(test, name)
+  const hindered = (fault: Fault): CrashReport =>
+    new CrashReport(name, operation, [{ point: `${trial.title}; nothing else was tried`, fault }], [])
 
+  const first = await tryOut(stage, test)
+  const fault = judgeTrial(first)
+  if (fault !== undefined) return hindered(fault)
+  const trials = { ...first, repeated: await play(stage, trial) }
   const hindrance = judgeTrials(trials)
-  if (hindrance !== undefined && !test.accept?.includes(hindrance.kind)) {
-    return report([{ point: `${trial.title} (nothing else was tried)`, fault: hindrance }])
+  // A call that writes nothing can be meant so; all else there is nothing to compare with.
+  if (hindrance !== undefined && !(hindrance.kind === 'unseen' && accepted.includes('unseen'))) {
+    return hindered(hindrance)
   }
-  const baseline = baselineOf(trials)
-  const [seen] = trials.seen
-  const first = lineOf(trial.title, judgeResult(trials) ?? judge(trial, { ...seen, again: undefined }, baseline))
-  return report([first, ...(await playAll(stage, statementsOf(seen), baseline))])
+  return new CrashReport(name, operation, await playAll(stage, trials), accepted)
 }
 
-async function tryOut(stage: Stage, test: Example): Promise<Trials> {
+async function tryOut(stage: Stage, test: Example): Promise<Trial> {
   const begin = async (): Promise<unknown> => {
     await stage.begin()
     return stage.state()
   }
   const before = [await begin(), await begin()] as const
-  const seen = [await play(stage, trial), await play(stage, trial)] as const
-  const [name = 'the session'] = seen[0].runs[0]?.session ?? []
-  const subject = { operation: test.call.operation, session: `the \`${name}\`` }
-  return { subject, budgetMs: test.budgetMs ?? defaultBudgetMs, before, seen }
+  const seen = await play(stage, trial)
+  const [session = 'the session'] = seen.runs[0]?.session ?? []
+  const subject = { operation: test.call.operation, session: `the \`${session}\`` }
+  return { subject, budgetMs: stage.budgetMs, before, seen }
 }
 
-async function playAll(stage: Stage, statements: readonly string[], baseline: Baseline): Promise<readonly CrashLine[]> {
-  const lines: CrashLine[] = []
+async function playAll(stage: Stage, trials: Trials): Promise<readonly CrashLine[]> {
+  const baseline = baselineOf(trials)
+  const { seen } = trials
+  const quiet = judgeResult(trials) ?? judge(trial, { ...seen, again: undefined }, baseline)
+  const lines = [lineOf(trial.title, quiet)]
+  const statements = seen.runs[0]?.statements.map(({ text }) => text) ?? []
   for (const point of pointsOf(statements)) {
-    const seen = await play(stage, point, baseline.before)
-    lines.push(lineOf(point.title, judge(point, seen, baseline)))
+    lines.push(lineOf(point.title, judge(point, await play(stage, point, baseline.before), baseline)))
   }
   const left = statements.length - maxStatements
   return left > 0 ? [...lines, { point: `statements after the first ${maxStatements}: not tried (${left})` }] : lines
-}
-
-function statementsOf({ runs }: Observed): readonly string[] {
-  return runs[0]?.statements.map(({ text }) => text) ?? []
 }
 
 function lineOf(point: string, fault: CrashLine['fault']): CrashLine {

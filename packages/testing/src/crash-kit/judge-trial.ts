@@ -8,49 +8,56 @@ import { difference, faults, type Subject, show } from './sentence.ts'
 const misused = 'branch-misused'
 const unplainCodes: ReadonlySet<string> = new Set(['bad-payload', 'payload-too-large'])
 
-export interface Trials {
+/** The example committed with no crash. */
+export interface Trial {
   readonly subject: Subject
   readonly budgetMs: number
   /** The picture after each of two resets. */
   readonly before: readonly [unknown, unknown]
-  /** The example committed with no crash, on each of them, in lives of their own. */
-  readonly seen: readonly [Observed, Observed]
+  readonly seen: Observed
+}
+
+/** The same once more, on fresh data and in a life of its own. */
+export interface Trials extends Trial {
+  readonly repeated: Observed
 }
 
 /** Why no crash can be tried: the example does not even do its work when nothing goes wrong. */
-export function judgeTrials(trials: Trials): Fault | undefined {
-  const { subject, before, seen } = trials
-  const [first, second] = seen
+export function judgeTrial(trial: Trial): Fault | undefined {
+  const { subject, before, seen } = trial
   if (!isDeepStrictEqual(before[0], before[1])) return faults.unsteady(subject, difference(before[0], before[1]))
-  const fault = judgeRuns(first, trials) ?? judgeRefusal(first, trials) ?? judgeValue(first, subject)
-  if (fault !== undefined) return fault
-  if (first.isLocked) return faults.locked(subject, 'With no crash at all')
-  if (!isDeepStrictEqual(first.state, second.state)) {
-    return faults.varies(subject, difference(first.state, second.state))
+  const fault = judgeRuns(seen, trial) ?? judgeRefusal(seen, trial) ?? judgeValue(seen, subject)
+  return fault ?? (seen.isLocked ? faults.locked(subject, 'With no crash at all') : undefined)
+}
+
+/** Why nothing can be compared: it leaves something else each time, or nothing. */
+export function judgeTrials({ subject, before, seen, repeated }: Trials): Fault | undefined {
+  if (!isDeepStrictEqual(seen.state, repeated.state)) {
+    return faults.varies(subject, difference(seen.state, repeated.state))
   }
-  return isDeepStrictEqual(first.state, before[0]) ? faults.unseen(subject) : undefined
+  return isDeepStrictEqual(seen.state, before[0]) ? faults.unseen(subject) : undefined
 }
 
 /** What the other points are compared with. */
-export function baselineOf({ subject, budgetMs, before, seen: [first, second] }: Trials): Baseline {
-  const isSame = isDeepStrictEqual(first.called, second.called)
+export function baselineOf({ subject, budgetMs, before, seen, repeated }: Trials): Baseline {
+  const { state, called, again } = seen
   return {
     subject,
     budgetMs,
     before: before[0],
-    after: first.state,
-    called: isSame ? first.called : undefined,
-    second: first.again?.called.kind === 'value' ? first.again.state : undefined,
+    after: state,
+    called: isDeepStrictEqual(called, repeated.called) ? called : undefined,
+    second: again?.called.kind === 'value' ? again.state : undefined,
   }
 }
 
 /** A result that is something else each time, though the data is the same. */
-export function judgeResult({ subject, seen: [first, second] }: Trials): Fault | undefined {
-  if (isDeepStrictEqual(first.called, second.called)) return undefined
-  return faults.varies(subject, difference(first.called, second.called))
+export function judgeResult({ subject, seen, repeated }: Trials): Fault | undefined {
+  if (isDeepStrictEqual(seen.called, repeated.called)) return undefined
+  return faults.varies(subject, difference(seen.called, repeated.called))
 }
 
-function judgeRefusal({ called, runs, state }: Observed, { subject, before }: Trials): Fault | undefined {
+function judgeRefusal({ called, runs, state }: Observed, { subject, before }: Trial): Fault | undefined {
   if (runs.some(({ statements }) => statements.some(({ error }) => isMisuse(error)))) {
     return faults.ended(subject, 'A statement that would end the transaction was refused.')
   }

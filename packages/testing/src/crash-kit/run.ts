@@ -32,9 +32,8 @@ export function newRun(session: readonly string[]): Run {
   return { session, statements: [], network: new Set(), end: undefined }
 }
 
-/** The first statement that the run did not wait for. */
+/** The first statement that the run did not wait for. Where it failed, nothing is made of what it left behind. */
 export function unawaited({ statements, end }: Run): Statement | undefined {
-  if (end === undefined) return undefined
-  const pending = end.failed ? undefined : end.pending[0]
-  return pending ?? statements.find(({ isLate, watched }) => isLate || watched?.isAwaited === false)
+  if (end === undefined || end.failed) return undefined
+  return end.pending[0] ?? statements.find(({ isLate, watched }) => isLate || watched?.isAwaited === false)
 }

@@ -134,6 +134,7 @@ export function wantedLock(called: Called): boolean {
 async function within(ms: number, work: () => Promise<unknown>): Promise<boolean> {
   const over = new AbortController()
   const done = work().then(() => true)
+  done.catch(() => undefined) // of what fails later nobody waits any more
   const late = sleep(ms, false, { signal: over.signal }).catch(() => false)
   try {
     return await Promise.race([done, late])

@@ -92,10 +92,17 @@ test('what is accepted is shown and does not fail the test', async () => {
   expect(String(report)).toContain('accepted  no crash: ')
 })
 
-test('the same number of statements is not needed: those behind the limit are named as not tried', async () => {
+test('statements behind the limit are named as not tried', async () => {
   const report = await tryBank(() => async ({ account }, { table }) => {
     for (let n = 0; n < 18; n += 1) await table.add(account, -1)
   })
   report.assert()
   expect(report.lines.at(-1)?.point).toBe('statements after the first 16: not tried (2)')
+})
+
+test('an operation that only reads is tried too, where that is meant so', async () => {
+  const reads: Debiting = ({ account }, { table }) => table.get(account)
+  const report = await tryBank(() => reads, { accept: ['unseen'] })
+  report.assert()
+  expect(report.lines.length).toBeGreaterThan(30)
 })

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { causes, type Fault, type FaultKind } from '../../src/crash-kit/fault.ts'
 import { type Baseline, judge } from '../../src/crash-kit/judge.ts'
-import { judgeTrials } from '../../src/crash-kit/judge-trial.ts'
+import { judgeTrial } from '../../src/crash-kit/judge-trial.ts'
 import type { Observed } from '../../src/crash-kit/observed.ts'
 import { type Point, pointsOf } from '../../src/crash-kit/point.ts'
 import type { Called } from '../../src/crash-kit/stage.ts'
@@ -102,8 +102,8 @@ describe('the kit judges', () => {
 
   test('data that `reset` does not bring back', () => {
     const { subject, budgetMs } = baseline
-    const trials = { subject, budgetMs, before: [[100], [99]], seen: [seen({}), seen({})] } as const
-    expect(judgeTrials(trials)?.kind).toBe('unsteady')
+    const trial = { subject, budgetMs, before: [[100], [99]], seen: seen({}) } as const
+    expect(judgeTrial(trial)?.kind).toBe('unsteady')
   })
 })
 
