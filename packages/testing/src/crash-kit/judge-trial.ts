@@ -59,14 +59,13 @@ export function judgeResult({ subject, seen, repeated }: Trials): Fault | undefi
 
 function judgeRefusal({ called, runs, state }: Observed, { subject, before }: Trial): Fault | undefined {
   if (runs.some(({ statements }) => statements.some(({ error }) => isMisuse(error)))) {
-    return faults.ended(subject, 'A statement that would end the transaction was refused.')
+    return faults.ended(subject)
   }
   if (called === undefined || called.kind === 'value') return undefined
   const why = called.kind === 'refused' ? `${called.reason.code}, ${called.reason.message}` : called.kind
   if (called.kind === 'refused' && unplainCodes.has(called.reason.code)) return faults.unplain(subject, why)
   if (isDeepStrictEqual(state, before[0])) return faults.refused(subject, why)
-  const isDone = runs.every(({ end }) => end?.failed === false)
-  return isDone ? faults.ended(subject, why) : faults.left(subject, 'When it is refused', difference(before[0], state))
+  return faults.left(subject, 'When it is refused', difference(before[0], state))
 }
 
 /** Data that travels without an error and yet arrives as something else. */

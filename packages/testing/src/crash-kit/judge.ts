@@ -68,6 +68,8 @@ function judgeState(point: Point, seen: Observed, baseline: Baseline): Fault | u
     const text = seen.runs[0]?.statements[point.statement - 1]?.text ?? ''
     return faults.swallowed(subject, point.when, text, found)
   }
+  // What writes outside shows by what an abort leaves; where nothing was left, an earlier run has changed something else.
+  if (seen.runs.length > 1) return faults.memory(subject, found)
   if (isSame) return faults.varies(subject, found)
   return faults.notOnce(subject, point.when, found)
 }

@@ -27,8 +27,8 @@ export const faults = {
     sentence: `Before the commit, others could see an effect of '${operation}': it writes outside the branch's transaction.`,
   }),
 
-  ended: ({ operation }: Subject, seen: string): Fault => ({
-    ...fault('ended', seen),
+  ended: ({ operation }: Subject): Fault => ({
+    ...fault('ended'),
     sentence: `'${operation}' ends the branch's transaction by itself: a part of it would stay though the others abort.`,
     remedy:
       'Take COMMIT, ROLLBACK and their like out of the operation. Throw to refuse, and use SAVEPOINT to take back a part.',
@@ -54,7 +54,7 @@ export const faults = {
 
   memory: ({ operation }: Subject, seen: string): Fault => ({
     ...fault('memory', seen),
-    sentence: `After an aborted run, '${operation}' does something else on the same data: it keeps something that outlives the abort, such as a variable in memory.`,
+    sentence: `After a run that came to nothing, '${operation}' does something else on the same data: it keeps something that outlives the run, such as a variable in memory.`,
     remedy:
       "Keep it in the database, through the operation's context. Accept `memory` where it is meant to differ, as a number from a sequence does.",
   }),

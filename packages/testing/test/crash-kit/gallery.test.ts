@@ -29,7 +29,7 @@ const gallery: readonly Wrong[] = [
   },
   {
     what: 'counts in a variable of its process, into the database',
-    says: "After an aborted run, 'debit' does something else on the same data: it keeps something that outlives the abort, such as a variable in memory.",
+    says: "After a run that came to nothing, 'debit' does something else on the same data: it keeps something that outlives the run, such as a variable in memory.",
     make: () => {
       let count = 0
       return async (_, { table }) => {
@@ -40,7 +40,7 @@ const gallery: readonly Wrong[] = [
   },
   {
     what: 'remembers in its process which accounts it has debited',
-    says: "After an aborted run, 'debit' does something else on the same data: it keeps something that outlives the abort, such as a variable in memory.",
+    says: "After a run that came to nothing, 'debit' does something else on the same data: it keeps something that outlives the run, such as a variable in memory.",
     make: () => {
       const debited = new Set<string>()
       return async (input, context, database) => {

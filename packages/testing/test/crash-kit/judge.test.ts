@@ -4,6 +4,7 @@ import { type Baseline, judge } from '../../src/crash-kit/judge.ts'
 import { judgeTrial } from '../../src/crash-kit/judge-trial.ts'
 import type { Observed } from '../../src/crash-kit/observed.ts'
 import { type Point, pointsOf } from '../../src/crash-kit/point.ts'
+import { newRun } from '../../src/crash-kit/run.ts'
 import type { Called } from '../../src/crash-kit/stage.ts'
 
 const value = (left: number): Called => ({ kind: 'value', value: { left } })
@@ -48,6 +49,12 @@ const cases: readonly Case[] = [
   { what: 'committed, with no effect', point: voted, given: { state: [100] }, kind: 'outside' },
   { what: 'committed, and seen before that', point: voted, given: { early: [[100], [70]] }, kind: 'outside' },
   { what: 'committed, with another answer', point: voted, given: { called: value(71) }, kind: 'varies' },
+  {
+    what: 'committed after a run that died, with another effect',
+    point: voted,
+    given: { state: [71], runs: [newRun([]), newRun([])] },
+    kind: 'memory',
+  },
   { what: 'committed, with nobody to answer', point: voted, given: { called: undefined }, kind: undefined },
   { what: 'aborted, with no effect', point: voted, given: { outcome: 'aborted', state: [100] }, kind: undefined },
   { what: 'aborted, with the effect', point: voted, given: { outcome: 'aborted' }, kind: 'outside' },
