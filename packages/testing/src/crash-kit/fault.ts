@@ -5,7 +5,7 @@ export const faultKinds = {
   race: 'Two at the same time lose an effect.',
   unawaited: 'It does not wait for a statement.',
   swallowed: 'It goes on after a statement failed, and commits the rest.',
-  memory: 'Something of an aborted run shows in the next one.',
+  memory: 'Something of a run that came to nothing shows in the next one.',
   varies: 'On the same data it does not do the same.',
   locked: 'It leaves a lock behind.',
   unplain: 'What it returns cannot travel, or arrives as something else.',
