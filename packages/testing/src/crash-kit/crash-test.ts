@@ -58,7 +58,9 @@ async function playAll(stage: Stage, trials: Trials): Promise<readonly CrashLine
   const lines = [lineOf(trial.title, quiet)]
   const statements = seen.runs[0]?.statements.map(({ text }) => text) ?? []
   for (const point of pointsOf(statements)) {
-    lines.push(lineOf(point.title, judge(point, await play(stage, point, baseline.before), baseline)))
+    const observed = await play(stage, point, baseline.before)
+    const title = observed.isReached ? point.title : `${point.title} (not reached)`
+    lines.push(lineOf(title, judge(point, observed, baseline)))
   }
   const left = statements.length - maxStatements
   return left > 0 ? [...lines, { point: `statements after the first ${maxStatements}: not tried (${left})` }] : lines

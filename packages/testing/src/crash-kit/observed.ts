@@ -6,6 +6,8 @@ import type { Called } from './stage.ts'
 export interface Observed {
   /** Of the operation, in their order, in all lives. */
   readonly runs: readonly Run[]
+  /** Whether the crash point was reached: a call that only reads has no outcome to crash on. */
+  readonly isReached: boolean
   /** Pictures taken before there was an outcome. */
   readonly early: readonly unknown[]
   /** `none` where nothing was decided, and so nothing may stay. */

@@ -47,6 +47,11 @@ export class Probe {
     return this.#isDead
   }
 
+  /** Whether the instance has come to where the plan holds it; true where it holds it nowhere. */
+  get isReached(): boolean {
+    return this.#isHeld || this.plan.hold === undefined
+  }
+
   /** The instance is at a moment; the first time that the plan holds it there, it goes on only when released. */
   async reach(moment: Moment): Promise<void> {
     if (this.plan.hold !== moment || this.#isHeld) return

@@ -199,8 +199,9 @@ export class Script {
     return { ...seen, again, isLocked }
   }
 
-  #seen(outcome: Outcome | 'none', state: unknown): Pick<Observed, 'runs' | 'early' | 'outcome' | 'state' | 'called'> {
-    return { runs: [...this.#stage.runs], early: this.#early, outcome, state, called: this.#called }
+  #seen(outcome: Outcome | 'none', state: unknown): Omit<Observed, 'again' | 'isLocked'> {
+    const { runs, isReached } = this.#stage
+    return { runs, isReached, early: this.#early, outcome, state, called: this.#called }
   }
 }
 

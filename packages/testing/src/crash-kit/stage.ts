@@ -40,6 +40,11 @@ export class Stage implements AsyncDisposable {
     return this.#lives.flatMap(({ probe }) => probe.runs)
   }
 
+  /** Whether every life came to where its plan holds it. */
+  get isReached(): boolean {
+    return this.#lives.every(({ probe }) => probe.isReached)
+  }
+
   /** The life that goes on. */
   get life(): Life {
     const life = this.#lives.at(-1)

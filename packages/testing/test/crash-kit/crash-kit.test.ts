@@ -104,5 +104,11 @@ test('an operation that only reads is tried too, where that is meant so', async 
   const reads: Debiting = ({ account }, { table }) => table.get(account)
   const report = await tryBank(() => reads, { accept: ['unseen'] })
   report.assert()
-  expect(report.lines.length).toBeGreaterThan(30)
+  const missed = report.lines.filter(({ point }) => point.endsWith('(not reached)'))
+  expect(missed.map(({ point }) => point)).toEqual([
+    'crash on the outcome, before it is applied; committed (not reached)',
+    'crash on the outcome, once it is applied; committed (not reached)',
+    'crash on the outcome, before it is applied; aborted (not reached)',
+    'crash on the outcome, once it is applied; aborted (not reached)',
+  ])
 })

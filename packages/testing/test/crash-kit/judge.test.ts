@@ -32,7 +32,14 @@ const atOnce = pointOf('two at the same time')
 
 /** What is seen of a service that is as it must be; what is given replaces it. */
 function seen(given: Partial<Observed>): Observed {
-  const right = { runs: [], early: [[100]], outcome: 'committed', state: [70], called: value(70) } as const
+  const right = {
+    runs: [],
+    isReached: true,
+    early: [[100]],
+    outcome: 'committed',
+    state: [70],
+    called: value(70),
+  } as const
   return { ...right, again: undefined, isLocked: false, ...given }
 }
 
