@@ -1,10 +1,9 @@
 import type { Bus, BusMessage, PublishOptions, SubscribeOptions, Subscription } from '@verdict/runtime'
 
-/** One process's way onto a bus that others share. Cut, it neither says nor hears anything any more. */
+/** One process's way onto a bus that others share. Cut, it says nothing any more. */
 export class CutBus implements Bus {
   readonly maxPayloadBytes: number
   readonly #shared: Bus
-  readonly #subscriptions: Subscription[] = []
   #isCut = false
 
   constructor(shared: Bus) {
@@ -14,7 +13,6 @@ export class CutBus implements Bus {
 
   cut(): void {
     this.#isCut = true
-    for (const subscription of this.#subscriptions) subscription.unsubscribe()
   }
 
   publish(subject: string, payload: Uint8Array, options?: PublishOptions): void {
@@ -22,9 +20,7 @@ export class CutBus implements Bus {
   }
 
   subscribe(subject: string, handler: (message: BusMessage) => void, options?: SubscribeOptions): Subscription {
-    const subscription = this.#shared.subscribe(subject, handler, options)
-    this.#subscriptions.push(subscription)
-    return subscription
+    return this.#shared.subscribe(subject, handler, options)
   }
 
   flush(): Promise<void> {

@@ -47,7 +47,7 @@ export class Life {
     return this.#tapped.open.size === 0
   }
 
-  /** Dies: says and hears nothing from now on, and its connections to the store end. */
+  /** Dies: says nothing and asks its store for nothing from now on, and its connections end. */
   async crash(): Promise<void> {
     this.#bus.cut()
     this.probe.die()

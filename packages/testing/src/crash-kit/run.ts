@@ -1,5 +1,3 @@
-import type { WatchedPromise } from './watched-promise.ts'
-
 /** One use of the session by an operation. */
 export interface Statement {
   readonly text: string
@@ -7,7 +5,6 @@ export interface Statement {
   readonly isLate: boolean
   hasEnded: boolean
   error: unknown
-  watched: WatchedPromise | undefined
 }
 
 /** One run of the operation, as the kit saw it. */
@@ -35,5 +32,5 @@ export function newRun(session: readonly string[]): Run {
 /** The first statement that the run did not wait for. Where it failed, nothing is made of what it left behind. */
 export function unawaited({ statements, end }: Run): Statement | undefined {
   if (end === undefined || end.failed) return undefined
-  return end.pending[0] ?? statements.find(({ isLate, watched }) => isLate || watched?.isAwaited === false)
+  return end.pending[0] ?? statements.find(({ isLate }) => isLate)
 }

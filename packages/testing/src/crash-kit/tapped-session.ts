@@ -1,6 +1,5 @@
 import { InjectedError, type Probe } from './probe.ts'
 import type { Run, Statement } from './run.ts'
-import { watchPromise } from './watched-promise.ts'
 
 const maxTextLength = 60 // enough to recognize a statement in one line of a report
 
@@ -41,7 +40,6 @@ function use(text: string, execute: () => unknown, run: Run, probe: Probe): unkn
     isLate: run.end !== undefined,
     hasEnded: false,
     error: undefined,
-    watched: undefined,
   }
   run.statements.push(statement)
   const n = run.statements.length
@@ -51,8 +49,9 @@ function use(text: string, execute: () => unknown, run: Run, probe: Probe): unkn
     statement.hasEnded = true
     return result
   }
-  statement.watched = watchPromise(answered(result, statement, () => probe.reach(`statement ${n}`)))
-  return statement.watched.promise
+  const answer = answered(result, statement, () => probe.reach(`statement ${n}`))
+  answer.catch(() => undefined) // where the operation does not wait for it, that is told and not thrown
+  return answer
 }
 
 async function answered(
