@@ -43,7 +43,7 @@ export function judgeRuns(
   return faults.slow(subject, budgetMs, what)
 }
 
-export function judgeNetwork({ runs }: Observed, { subject }: Pick<Baseline, 'subject'>): Fault | undefined {
+function judgeNetwork({ runs }: Observed, { subject }: Pick<Baseline, 'subject'>): Fault | undefined {
   const [begun] = runs.flatMap(({ network }) => [...network])
   return begun === undefined ? undefined : faults.network(subject, begun)
 }
