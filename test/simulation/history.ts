@@ -17,6 +17,8 @@ export interface History {
   readonly seed: number
   readonly committed: number
   readonly aborted: number
+  /** Of the committed ones those that a participant decided alone. */
+  readonly lone: number
   readonly told: number
   readonly faults: Readonly<Record<string, number>>
   readonly virtualMs: number
@@ -44,6 +46,8 @@ export async function runHistory(
   const plan = {
     transactions: random.integer(3, 10),
     oneShots: random.pick([0, 0.5, 1]),
+    lone: random.pick([0, 0.3, 1]),
+    glances: random.pick([0, 0.2]),
     audits: random.pick([0, 0.2]),
     kept: random.pick([0, 0.5, 1]),
     budgetMs: random.pick([300, 4_000]),

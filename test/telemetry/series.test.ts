@@ -55,10 +55,13 @@ test('ten thousand transactions make the series that a hundred make', { timeout 
   await using verdict = await startInProcess()
   await using _bank = await defineBank().serve(verdict)
   await using client = await connect({ world: verdict.world, owner: 'test' })
-  const run = (n: number): Promise<unknown> =>
-    n % 8 < 4
-      ? client.submit([client.call<Bank>('bank').move({ n })], options)
-      : client.transaction((tx) => tx.on<Bank>('bank').move({ n }), options)
+  // The bank decides half of them alone, and the group those whose ids are kept.
+  const run = (n: number): Promise<unknown> => {
+    const id = n % 16 < 8 ? { id: client.newId() } : {}
+    return n % 8 < 4
+      ? client.submit([client.call<Bank>('bank').move({ n })], { ...options, ...id })
+      : client.transaction((tx) => tx.on<Bank>('bank').move({ n }), { ...options, ...id })
+  }
   await each(0, 100, run)
   const few = await seriesOf(recorded)
   await each(100, 10_000, run)

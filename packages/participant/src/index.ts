@@ -19,8 +19,11 @@ export { Refusal, type RefuseOptions, refuse } from './refusal.ts'
 export {
   type BranchKey,
   type BranchNote,
+  type CommitNote,
+  type CommitResult,
   type HeldRow,
   type History,
+  type Mode,
   type OpenBranch,
   type OpenOptions,
   type PrepareResult,

@@ -3,8 +3,8 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { advanceBranch, branchWakeAtMs, newBranch, newOneShot } from '../src/branch.ts'
 import type { Branch, BranchEffect, BranchEvent, BranchLimits, SealedList } from '../src/branch-state.ts'
-import type { PrepareResult } from '../src/resource.ts'
-import { calledList, id, instanceOf, nonceOf, oneShotList, payloadOf, tokenOf } from './names.ts'
+import type { CommitResult, PrepareResult } from '../src/resource.ts'
+import { calledList, id, instanceOf, loneList, nonceOf, oneShotList, payloadOf, tokenOf } from './names.ts'
 
 const limits: BranchLimits = {
   graceMs: 2_000,
@@ -91,7 +91,8 @@ function openWithOneCall(): Life {
 
 function oneShot(count: number): Life {
   const operations = Array.from({ length: count }, () => debit)
-  return new Life(newOneShot({ id, token, trace: undefined }, seal(oneShotList(operations)), operations, leftMs, 0))
+  const opening = { id, token, trace: undefined, readOnly: false, lone: undefined }
+  return new Life(newOneShot(opening, seal(oneShotList(operations)), operations, leftMs, 0))
 }
 
 const answers = (effects: readonly BranchEffect[]) =>
@@ -420,9 +421,27 @@ describe('whatever happens to it', () => {
         }
       }),
     },
+    {
+      weight: 2,
+      arbitrary: fc.record({ calls: n, of: someToken }).map(({ calls, of }): BranchEvent => {
+        const sealed = seal(loneList(here, of, calls))
+        const [listed] = sealed.list
+        if (listed === undefined) throw new Error('the list is empty')
+        return {
+          kind: 'alone-asked',
+          sealed,
+          listed,
+          named: true,
+          request: { asker: { inbox, request: 9 }, again: false },
+        }
+      }),
+    },
     fc
       .constantFrom<PrepareResult>({ kind: 'prepared' }, { kind: 'busy' }, { kind: 'read-only' }, { kind: 'exists' })
       .map((result): BranchEvent => ({ kind: 'prepare-ended', result })),
+    fc
+      .constantFrom<CommitResult>({ kind: 'committed' }, { kind: 'busy' }, { kind: 'read-only' }, { kind: 'exists' })
+      .map((result): BranchEvent => ({ kind: 'commit-ended', result })),
   )
 
   /** Plays a history and gives all that the branch did, in order. */
@@ -444,18 +463,16 @@ describe('whatever happens to it', () => {
     fc.array(fc.integer({ min: 0, max: 4_000 }), { minLength: 25, maxLength: 25 }),
   )
 
-  test('calls run once each and in order, it is prepared at most once, and nothing runs afterwards', () => {
+  test('calls run once each and in order, it is prepared or committed at most once, and nothing runs afterwards', () => {
     fc.assert(
       fc.property(history, ([events, steps]) => {
         const { effects } = play(events, steps)
         const runs = effects.flatMap((effect) => (effect.kind === 'run' ? [effect.n] : []))
         expect(runs).toEqual(runs.map((_, position) => position + 1))
         const done = kinds(effects)
-        expect(done.filter((kind) => kind === 'prepare').length).toBeLessThanOrEqual(1)
-        expect(done.filter((kind) => kind === 'rollback').length).toBeLessThanOrEqual(1)
-        const end = done.findIndex((kind) => kind === 'prepare' || kind === 'rollback')
-        if (end >= 0) expect(done.slice(end + 1)).not.toContain('run')
-        expect(done.includes('prepare') && done.includes('rollback')).toBe(false)
+        const ends = done.flatMap((kind, place) => (['prepare', 'commit', 'rollback'].includes(kind) ? [place] : []))
+        expect(ends.length).toBeLessThanOrEqual(1)
+        if (ends[0] !== undefined) expect(done.slice(ends[0] + 1)).not.toContain('run')
       }),
     )
   })
@@ -470,6 +487,21 @@ describe('whatever happens to it', () => {
         const prepare = before.find((effect) => effect.kind === 'prepare')
         const calls = before.filter(({ kind }) => kind === 'run').length
         expect(prepare).toMatchObject({ sealed: { digest: digestAfter(calls) } })
+      }),
+    )
+  })
+
+  test('a lone one is told committed only for exactly the calls that ran, and after its commit', () => {
+    fc.assert(
+      fc.property(history, ([events, steps]) => {
+        const { effects } = play(events, steps)
+        const told = effects.findIndex((effect) => effect.kind === 'tell' && effect.answer.kind === 'committed')
+        if (told < 0) return
+        const before = effects.slice(0, told)
+        const commit = before.find((effect) => effect.kind === 'commit')
+        const calls = before.filter(({ kind }) => kind === 'run').length
+        expect(commit).toMatchObject({ sealed: { digest: seal(loneList(here, token, calls)).digest } })
+        expect(kinds(before)).not.toContain('settle')
       }),
     )
   })

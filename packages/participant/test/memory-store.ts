@@ -3,6 +3,8 @@ import type { Digest, Outcome, Reason, TransactionId } from '@verdict/protocol'
 import type {
   BranchKey,
   BranchNote,
+  CommitNote,
+  CommitResult,
   HeldRow,
   History,
   OpenBranch,
@@ -26,7 +28,7 @@ interface Prepared extends BranchNote {
   history: History
 }
 
-type Method = 'open' | 'prepare' | 'rollback' | 'finish' | 'look' | 'inDoubt' | 'tombstone'
+type Method = 'open' | 'prepare' | 'commit' | 'rollback' | 'finish' | 'look' | 'inDoubt' | 'tombstone'
 
 /** A store in memory, shared by the instances of a participant, that a test can stop, script and read. */
 export class MemoryStore {
@@ -63,9 +65,9 @@ export class MemoryStore {
   resource(): Resource<MemorySession> {
     return {
       start: async () => ({ durability: this.durability, capacity: this.capacity }),
-      open: async ({ lockTimeoutMs }) => {
+      open: async ({ lockTimeoutMs, readOnly = false }) => {
         this.lockTimeoutsMs.push(lockTimeoutMs)
-        return this.#enter('open', () => this.#open())
+        return this.#enter('open', () => this.#open(readOnly))
       },
       finish: async (key, ending) => this.#enter('finish', () => this.#finish(key, ending)),
       look: async (id) => this.#enter('look', () => this.#row(id)),
@@ -89,19 +91,24 @@ export class MemoryStore {
     return answer as T
   }
 
-  #open(): OpenBranch<MemorySession> {
+  #open(readOnly: boolean): OpenBranch<MemorySession> {
     const branch: Branch = { writes: [], ended: false }
     this.open.add(branch)
     return {
       session: {
         write: (value) => {
           if (branch.ended) throw new Error('the branch has ended')
+          if (readOnly) throw new Error('the branch is read-only')
           branch.writes.push(value)
         },
       },
       prepare: async (note) => {
         branch.ended = true
         return this.#enter('prepare', () => this.#prepare(branch, note)).finally(() => this.open.delete(branch))
+      },
+      commit: async (note) => {
+        branch.ended = true
+        return this.#enter('commit', () => this.#commit(branch, note)).finally(() => this.open.delete(branch))
       },
       rollback: async () => {
         if (!branch.ended) this.log.push('rollback')
@@ -119,13 +126,27 @@ export class MemoryStore {
     return { kind: 'prepared' }
   }
 
+  #commit(branch: Branch, { id, digest, token, results, rowAlways }: CommitNote): CommitResult {
+    if (branch.writes.length === 0 && !rowAlways) return { kind: 'read-only' }
+    if (this.#row(id).state !== 'nothing') return { kind: 'exists' }
+    this.effects.push(...branch.writes)
+    this.rows.set(id, { state: 'committed', mode: 'lone', digest, token, ...(results && { results }) })
+    return { kind: 'committed' }
+  }
+
   #finish({ id, digest, token }: BranchKey, ending: Outcome | 'discarded'): 'done' | 'absent' {
     const branch = this.prepared.get(id)
     if (branch?.digest !== digest || branch.token !== token) return 'absent'
     this.prepared.delete(id)
     if (ending === 'committed') {
       this.effects.push(...branch.writes)
-      this.rows.set(id, { state: 'committed', digest, token, ...(branch.results && { results: branch.results }) })
+      this.rows.set(id, {
+        state: 'committed',
+        mode: 'logged',
+        digest,
+        token,
+        ...(branch.results && { results: branch.results }),
+      })
     } else if (ending === 'aborted') this.rows.set(id, { state: 'aborted' })
     return 'done'
   }

@@ -70,15 +70,29 @@ test('a role that may make nothing is told what an administrator has to run, and
 test('many instances may start at once on an empty database', async () => {
   const empty = await emptyDatabase('crowded')
   await Promise.all(Array.from({ length: 8 }, () => place.start(empty)))
-  expect(await place.sql('select version from verdict.version', empty.connectionString)).toEqual([{ version: 1 }])
+  expect(await place.sql('select version from verdict.version', empty.connectionString)).toEqual([{ version: 2 }])
+})
+
+test('rows of before there were lone transactions are those of a group', async () => {
+  const empty = await emptyDatabase('older')
+  const resource = await place.start(empty)
+  const note = makeNote()
+  expect(await resource.tombstone(note.id, note.digest)).toBe('done')
+  await place.sql(
+    `alter table verdict.branch drop column mode; update verdict.version set version = 1;
+     update verdict.branch set state = 'committed', token = '${note.token}'`,
+    empty.connectionString,
+  )
+  const later = await place.start(empty)
+  expect(await later.look(note.id)).toMatchObject({ state: 'committed', mode: 'logged', token: note.token })
 })
 
 test('tables of a later release are left alone', async () => {
   const empty = await emptyDatabase('later')
   await place.start(empty)
-  await place.sql('update verdict.version set version = 2', empty.connectionString)
-  await expect(place.start(empty)).rejects.toThrow('version 2, this release knows versions up to 1')
-  expect(await place.sql('select version from verdict.version', empty.connectionString)).toEqual([{ version: 2 }])
+  await place.sql('update verdict.version set version = 3', empty.connectionString)
+  await expect(place.start(empty)).rejects.toThrow('version 3, this release knows versions up to 2')
+  expect(await place.sql('select version from verdict.version', empty.connectionString)).toEqual([{ version: 3 }])
 })
 
 test('a server that is not there is refused', async () => {

@@ -1,4 +1,5 @@
 import type { LockMode } from '@verdict/lmdb/internal'
+import type { Mode } from '@verdict/participant'
 import type { Digest, Outcome, ParticipantName, Payload, Token, TraceContext, TransactionId } from '@verdict/protocol'
 
 /** What the simulated table holds under a key. */
@@ -20,6 +21,7 @@ export interface JournalRow {
   readonly state: Outcome
   /** Of a committed row. */
   readonly token?: Token
+  readonly mode?: Mode
   readonly results?: readonly Payload[]
 }
 
@@ -66,6 +68,7 @@ export class Tables {
     switch (record.kind) {
       case 'commit':
         this.#write(record.writes, record.row)
+        this.#commitAlone(record)
         break
       case 'prepare':
         this.prepared.set(nameKey(record.prepared.name), record.prepared)
@@ -80,6 +83,13 @@ export class Tables {
         this.#end(record.name)
         break
     }
+  }
+
+  /** A local transaction with a row of its own was a lone branch: its effects are final. */
+  #commitAlone({ writes, row }: Extract<LogRecord, { kind: 'commit' }>): void {
+    if (row?.token === undefined) return
+    const { participant, id, digest, token } = row
+    this.effects.push({ name: { participant, id, digest, token }, writes })
   }
 
   #write(writes: ReadonlyMap<string, SimulatedValue>, row: JournalRow | undefined): void {
