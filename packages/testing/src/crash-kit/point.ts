@@ -19,6 +19,16 @@ export interface TransactionPoint {
   readonly doubled?: true
 }
 
+/** A transaction with no other participant: this one decides it. */
+export interface LonePoint {
+  readonly kind: 'lone'
+  readonly path: Path
+  readonly hold?: Moment
+  /** The instance dies once it has said this, and another one goes on. */
+  readonly gone?: 'answer' | 'decision'
+  readonly doubled?: true
+}
+
 /** One thing that can happen to the example, and how the report and its sentences speak of it. */
 export type Point = {
   /** The line of the report. */
@@ -27,6 +37,7 @@ export type Point = {
   readonly when: string
 } & (
   | TransactionPoint
+  | LonePoint
   /** The client gives up, then runs it again. */
   | { readonly kind: 'released' }
   /** Call and prepare arrive again after the abort. */
@@ -59,7 +70,13 @@ const atOutcome = 'After a crash while the outcome was applied'
 /** Every crash point of a call whose run makes these statements. */
 export function pointsOf(statements: readonly string[]): readonly Point[] {
   const tried = statements.slice(0, maxStatements)
-  return [...calledPoints(tried), ...outcomePoints(), ...oneShotPoints(tried), ...otherPoints(tried)]
+  return [
+    ...calledPoints(tried),
+    ...outcomePoints(),
+    ...oneShotPoints(tried),
+    ...lonePoints(tried),
+    ...otherPoints(tried),
+  ]
 }
 
 function calledPoints(statements: readonly string[]): readonly Point[] {
@@ -146,6 +163,51 @@ function oneShotPoints(statements: readonly string[]): readonly Point[] {
       title: 'one-shot, refused by another participant',
       when: 'When another participant refuses',
       ending: 'aborted',
+    },
+  ]
+}
+
+function lonePoints(statements: readonly string[]): readonly Point[] {
+  const called = { kind: 'lone', path: 'called' } as const
+  const oneShot = { kind: 'lone', path: 'one-shot' } as const
+  const inCommit = 'After a crash during the commit'
+  const again = 'When it runs again after a crash'
+  const last = statements.length
+  return [
+    { ...called, title: 'alone, no crash', when: 'As the only participant' },
+    {
+      ...called,
+      title: 'alone, crash after the answer, before the commit',
+      when: 'After a crash before the commit',
+      gone: 'answer',
+    },
+    { ...called, title: 'alone, crash in the commit, before it is durable', when: inCommit, hold: 'committing' },
+    { ...called, title: 'alone, crash in the commit, once it is durable', when: inCommit, hold: 'committed' },
+    { ...called, title: 'alone, crash after the commit', when: 'After a crash at the end', gone: 'decision' },
+    { ...called, title: 'alone, every message twice', when: 'When every message comes twice', doubled: true },
+    { ...oneShot, title: 'alone as a one-shot, no crash', when: 'As a one-shot' },
+    ...(last === 0
+      ? []
+      : [
+          {
+            ...oneShot,
+            title: `alone as a one-shot, crash in the operation, after statement ${last}; run again`,
+            when: again,
+            hold: `statement ${last}` as const,
+          },
+        ]),
+    {
+      ...oneShot,
+      title: 'alone as a one-shot, crash before it is durable; run again',
+      when: again,
+      hold: 'committing',
+    },
+    { ...oneShot, title: 'alone as a one-shot, crash once it is durable', when: inCommit, hold: 'committed' },
+    {
+      ...oneShot,
+      title: 'alone as a one-shot, every message twice',
+      when: 'When every message comes twice',
+      doubled: true,
     },
   ]
 }

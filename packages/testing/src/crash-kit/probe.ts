@@ -6,6 +6,8 @@ export type Moment =
   | 'returned'
   | 'preparing'
   | 'durable'
+  | 'committing'
+  | 'committed'
   | 'ending'
   | 'ended'
   /** The statement was carried out; its answer never arrives. */

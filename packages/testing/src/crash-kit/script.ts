@@ -1,9 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { isDeepStrictEqual } from 'node:util'
-import type { Outcome, Vote } from '@verdict/protocol'
-import type { ScriptedTransaction } from './director.ts'
+import type { LoneDecided, Outcome, Payload, Vote } from '@verdict/protocol'
 import type { Observed } from './observed.ts'
-import type { Path, TransactionPoint } from './point.ts'
+import type { LonePoint, Path, TransactionPoint } from './point.ts'
+import type { ScriptedTransaction } from './scripted-transaction.ts'
 import { type Called, patienceMs, readValue, type Stage, wantedLock } from './stage.ts'
 
 const blockedMs = 50 // without headway for so long, a run waits for a lock; if not, the two are only less close
@@ -42,6 +42,20 @@ export class Script {
     await this.#tell(outcome, vote, point)
     if (gone?.after === 'acknowledgement') await this.#replace(gone.how)
     return this.#end(outcome)
+  }
+
+  /** No group: the participant decides by itself, and is asked until it tells (rule R9). */
+  async lone({ path, gone, doubled }: LonePoint): Promise<Observed> {
+    if (path === 'called') {
+      if (doubled) this.#tx.call(patienceMs)
+      if (!(await this.#call())) return this.#end('none')
+      if (gone === 'answer') await this.#replace('crash')
+    }
+    const { answer } = await this.#decision(path, doubled)
+    if (answer.kind === 'aborted') this.#called = { kind: 'refused', reason: answer.reason }
+    else if (path === 'one-shot') this.#called = calledWith(answer.results)
+    if (gone === 'decision') await this.#replace('crash')
+    return this.#end(answer.kind === 'aborted' ? 'aborted' : 'committed')
   }
 
   /** The client gives up between its call and its commit. */
@@ -145,6 +159,21 @@ export class Script {
     throw silent('vote')
   }
 
+  /** Asks the participant to decide until it has; when the instance dies over it, any other. */
+  async #decision(path: Path, doubled = false): Promise<LoneDecided & { readonly answer: LoneOutcome }> {
+    const endsAtMs = performance.now() + patienceMs
+    for (let again = false; performance.now() < endsAtMs; again = true) {
+      const to = path === 'called' && !this.#isReplaced ? this.#stage.life.instance : undefined
+      this.#tx.alone(path, again, to)
+      if (doubled) this.#tx.alone(path, true, to)
+      const got = await this.#stage.orHeld((signal) => this.#tx.decision(patienceMs, signal))
+      if (got === 'held') await this.#replace('crash')
+      else if (got !== undefined && isOutcome(got)) return got
+      else await sleep(askAgainMs)
+    }
+    throw silent('decision')
+  }
+
   /** Tells the outcome, or waits to be asked for it, until it is acknowledged. */
   async #tell(
     outcome: Outcome,
@@ -213,8 +242,19 @@ function isUnderway(vote: Vote): boolean {
 function calledBy(vote: Vote): Called | undefined {
   if (vote.kind === 'refused') return { kind: 'refused', reason: vote.reason }
   if (vote.kind === 'busy') return undefined
-  const [result] = vote.results ?? []
+  return calledWith(vote.results)
+}
+
+function calledWith(results: readonly Payload[] | undefined): Called | undefined {
+  const [result] = results ?? []
   return result && { kind: 'value', value: readValue(result) }
+}
+
+type LoneOutcome = Extract<LoneDecided['answer'], { kind: 'committed' | 'aborted' | 'read-only' }>
+
+function isOutcome(decided: LoneDecided): decided is LoneDecided & { readonly answer: LoneOutcome } {
+  const { kind } = decided.answer
+  return kind === 'committed' || kind === 'aborted' || kind === 'read-only'
 }
 
 function silent(what: string): Error {

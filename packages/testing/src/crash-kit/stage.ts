@@ -1,11 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type CallResult, decodePayload, type Payload, type Reason, reasonCodes } from '@verdict/protocol'
 import { MemoryBus } from '../memory-bus.ts'
-import { Director, type ScriptedTransaction } from './director.ts'
+import { Director } from './director.ts'
 import { defaultBudgetMs, type Example } from './example.ts'
 import { Life } from './life.ts'
 import type { Plan } from './probe.ts'
 import type { Run } from './run.ts'
+import type { ScriptedTransaction } from './scripted-transaction.ts'
 
 /** How long the kit waits for what only the machine can delay. */
 export const patienceMs = 10_000
@@ -67,8 +68,8 @@ export class Stage implements AsyncDisposable {
     await this.#start()
   }
 
-  transaction(): ScriptedTransaction {
-    return this.#director.begin()
+  transaction(isLone = false): ScriptedTransaction {
+    return this.#director.begin(isLone)
   }
 
   async state(): Promise<unknown> {

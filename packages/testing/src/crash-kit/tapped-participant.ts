@@ -75,6 +75,14 @@ function tapBranch(branch: OpenBranch<object>, probe: Probe, open: Set<OpenBranc
         await probe.reach('durable')
         return result
       }),
+    commit: (note) =>
+      probe.ask(async () => {
+        await probe.reach('committing')
+        const result = await branch.commit(note)
+        open.delete(branch)
+        await probe.reach('committed')
+        return result
+      }),
     rollback: async () => {
       if (probe.isDead) return
       await branch.rollback()

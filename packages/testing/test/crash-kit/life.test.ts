@@ -25,16 +25,20 @@ const debit = operation({
   },
 })
 
-/** A life that is held at a moment of one transaction, and what it stands on. */
-async function heldAt(hold: Moment): Promise<{ life: Life; bus: CountingBus; database: SimulatedDatabase }> {
+/** A life that is held at a moment of one transaction, with another participant or alone, and what it stands on. */
+async function heldAt(
+  hold: Moment,
+  isLone = false,
+): Promise<{ life: Life; bus: CountingBus; database: SimulatedDatabase }> {
   const [bus, database] = [new CountingBus(), memoryDatabase({ anna: 100 })]
   const define = () => defineParticipant({ name: 'bank', resource: memoryResource(database), operations: { debit } })
   const life = await Life.start(define, bus, { hold })
-  const tx = new Director(bus, 'bank', { operation: 'debit', input: {} }).begin()
+  const tx = new Director(bus, 'bank', { operation: 'debit', input: {} }).begin(isLone)
   tx.call(10_000)
   const first = await Promise.race([life.probe.held, tx.answer(10_000)])
   if (first !== 'held') {
-    tx.prepare('called', life.instance)
+    if (isLone) tx.alone('called', false, life.instance)
+    else tx.prepare('called', life.instance)
     await life.probe.held
   }
   return { life, bus, database }
@@ -57,6 +61,16 @@ describe('a life that crashes', () => {
     await life.crash()
     expect(database.prepared().length).toBe(1)
     expect(database.locks().length).toBeGreaterThan(0)
+    await bus.close()
+  })
+
+  test.each([
+    ['committing', 100],
+    ['committed', 70],
+  ] as const)('at %s of a lone transaction leaves %i, and no lock', async (hold, cents) => {
+    const { life, bus, database } = await heldAt(hold, true)
+    await life.crash()
+    expect([database.locks(), database.prepared(), database.value('anna')]).toEqual([[], [], cents])
     await bus.close()
   })
 
