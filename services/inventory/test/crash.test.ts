@@ -21,4 +21,4 @@ test('stock is reserved once or not at all, wherever inventory crashes', async (
     },
   })
   report.assert()
-}, 60_000) // dozens of lives of the service, each with a store of its own
+}, 120_000) // dozens of lives of the service, each with a store of its own

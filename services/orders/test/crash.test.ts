@@ -25,4 +25,4 @@ test('an order is placed once or not at all, wherever orders crashes', async () 
     state: async () => (await database.query('select * from placed_order')).rows,
   })
   report.assert()
-}, 60_000) // dozens of lives of the service, each with connections of its own
+}, 120_000) // dozens of lives of the service, each with connections of its own

@@ -27,4 +27,4 @@ test('a charge happens once or not at all, wherever payments crashes', async () 
     state: async () => [await rows('select * from account'), await rows('select * from payment')],
   })
   report.assert()
-}, 60_000) // dozens of lives of the service, each with connections of its own
+}, 120_000) // dozens of lives of the service, each with connections of its own
