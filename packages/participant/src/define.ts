@@ -21,6 +21,7 @@ export interface ParticipantDefinition<Session extends object, S extends Schemas
 /** A participant that can be served. Its type is all that a client needs: `export type Payments = typeof payments`. */
 export interface Participant<Session extends object, S extends Schemas, O extends Outputs<S>> {
   readonly name: string
+  readonly resource: Resource<Session>
   readonly operations: { readonly [Name in keyof S & keyof O]: Operation<Session, S[Name], O[Name]> }
   /**
    * Starts one instance, in this process, and resolves when it takes calls. Once for each definition, since it starts the resource.
@@ -68,6 +69,7 @@ export function defineParticipant<Session extends object, S extends Schemas, O e
   let isServing = false
   return {
     name,
+    resource,
     operations,
     async serve(options) {
       if (isServing) {

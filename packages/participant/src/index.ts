@@ -8,7 +8,13 @@ export {
 export { ParticipantError, type ParticipantErrorCode } from './errors.ts'
 export type { Counters, Observer, ParticipantEvent } from './event.ts'
 export { type EventLogger, logEvents } from './event-log.ts'
-export { type Operation, type OperationContext, type OperationDefinition, operation } from './operation.ts'
+export {
+  type AnyOperation,
+  type Operation,
+  type OperationContext,
+  type OperationDefinition,
+  operation,
+} from './operation.ts'
 export { Refusal, type RefuseOptions, refuse } from './refusal.ts'
 export {
   type BranchKey,

@@ -1,7 +1,11 @@
 export type { Capability, ResourceHarness, StoreUnderTest } from './conformance/harness.ts'
 export { checkRule, describeResource, rulesFor, type TestRunner } from './conformance/suite.ts'
+export { crashTest } from './crash-kit/crash-test.ts'
+export type { CrashTest, ExampleCall, TestedParticipant } from './crash-kit/example.ts'
+export type { Fault, FaultKind } from './crash-kit/fault.ts'
+export { type CrashLine, CrashReport, CrashTestError } from './crash-kit/report.ts'
 export { type InProcess, type InProcessOptions, startInProcess } from './in-process.ts'
-export { type MemoryResource, memoryResource } from './memory-resource.ts'
+export { type MemoryResource, memoryDatabase, memoryResource } from './memory-resource.ts'
 export {
   type Loss,
   SimulatedDatabase,
