@@ -49,7 +49,9 @@ async function main(durationMs: number, seed: number): Promise<number> {
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => interrupted.abort())
   console.log(`Chaos for ${durationMs / 60_000} minutes from seed ${seed}. Starting everything …`)
   const network = hindrance === undefined ? separateHosts() : oneMachine()
+  const startingMs = Date.now()
   const system = await System.start({ network, clients: 3, load, withAuditor: true, withSmallDisks: true })
+  console.log(`Everything serves after ${seconds(Date.now() - startingMs).trim()}.`)
   let sound = false
   try {
     const missing = hindrances(system, hindrance)
@@ -84,7 +86,7 @@ async function run(system: System, plan: ReturnType<typeof planFaults>, signal: 
   say(
     `${seconds(faultsOverMs - startedMs)}  faults are over; everything is to be settled within ${settleTimeoutMs / 1_000} s`,
   )
-  const open = await settle(system)
+  const open = await settle(system, watch)
   clearInterval(progress)
   watch.poll()
   say(`${seconds(Date.now() - startedMs)}  ${open.length === 0 ? 'settled' : `NOT SETTLED: ${open.join('; ')}`}`)

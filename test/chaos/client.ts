@@ -88,11 +88,12 @@ async function settle(transfer: Begun, isOld: boolean): Promise<void> {
 }
 
 async function runOnce(transfer: Begun, run: number): Promise<Told> {
-  const told = (what: Told['what'], code?: string): Told => ({
+  const told = (what: Told['what'], code?: string, note?: string): Told => ({
     kind: 'told',
     transfer: transfer.transfer,
     what,
     ...(code === undefined ? {} : { code }),
+    ...(note === undefined ? {} : { note }),
     atMs: Date.now(),
   })
   // Nobody can say what became of it, and to run it under another id could do it twice.
@@ -101,11 +102,11 @@ async function runOnce(transfer: Begun, run: number): Promise<Told> {
     await execute(verdict, transfer)
     return told('committed')
   } catch (error) {
-    if (isCommittedWithHazards(error)) return told('hazard', error.code)
-    if (isInDoubt(error)) return told('doubt', error.code)
+    if (isCommittedWithHazards(error)) return told('hazard', error.code, error.message)
+    if (isInDoubt(error)) return told('doubt', error.code, error.message)
     if (!isTransactionAborted(error)) throw error
     // What an earlier run asked for may still be decided otherwise: this run's failure is final only once it is recorded.
-    return told(run === 1 || error.recorded ? 'aborted' : 'doubt', error.reason.code)
+    return told(run === 1 || error.recorded ? 'aborted' : 'doubt', error.reason.code, error.message)
   }
 }
 

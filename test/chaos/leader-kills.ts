@@ -66,7 +66,7 @@ export async function killLeaders(kills: number, onKill: (kill: number, pauseMs:
       onKill(kill, pauseMs)
       await leader.program.start()
     }
-    const open = await settle(system)
+    const open = await settle(system, watch)
     watch.poll()
     const { committed, aborted, aborts, doubts } = watch
     const { balanced, text } = await auditIndependently(system, load.accounts)

@@ -23,6 +23,8 @@ export interface Told {
   readonly transfer: string
   readonly what: 'committed' | 'aborted' | 'doubt' | 'unknown' | 'hazard'
   readonly code?: string
+  /** For people. */
+  readonly note?: string
   readonly atMs: number
 }
 

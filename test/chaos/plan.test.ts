@@ -28,3 +28,11 @@ test('at the end of each 45 s nothing is broken, and nothing lasts beyond the en
     expect(atMs + lastsMs).toBeLessThanOrEqual(durationMs)
   }
 })
+
+test('at most three last at the same time', () => {
+  const planned = planFaults(5, 10 * minutes, faultKinds)
+  const crowds = planned.map(
+    ({ atMs }) => planned.filter((other) => other.atMs <= atMs && other.atMs + other.durationMs > atMs).length,
+  )
+  expect(Math.max(...crowds)).toBe(3)
+})

@@ -36,7 +36,9 @@ export interface PlannedFault {
   readonly choice: number
 }
 
-const maxGapMs = 2_500
+const maxGapMs = 3_500
+/** Faults that last at the same time: with more of them nothing would get on, and nothing would be put to the test. */
+const maxAtOnce = 3
 const longestMs = 6_000
 /** One in so many lasts up to `veryLongMs`: longer than a transaction's budget. */
 const veryLongEvery = 8
@@ -55,7 +57,8 @@ export function planFaults(seed: number, durationMs: number, kinds: readonly Fau
     const wantedMs = random.integer(200, longest)
     const choice = random.fraction()
     const leftMs = Math.min(roundMs - quietMs - (atMs % roundMs), durationMs - atMs)
-    if (leftMs > 0) planned.push({ kind, atMs, durationMs: Math.min(wantedMs, leftMs), choice })
+    const isCrowded = planned.filter((before) => before.atMs + before.durationMs > atMs).length >= maxAtOnce
+    if (leftMs > 0 && !isCrowded) planned.push({ kind, atMs, durationMs: Math.min(wantedMs, leftMs), choice })
   }
   return planned
 }

@@ -6,19 +6,21 @@ import { bankNames, openingCents } from './bank.ts'
 import { readStore } from './books.ts'
 import type { Program } from './program.ts'
 import type { System } from './system.ts'
+import type { Watch } from './watch.ts'
 
 /** Once faults have stopped everything is settled within this: longer than any pause between two inquiries of a participant. */
 export const settleTimeoutMs = 90_000
 const pollMs = 200
 
-/** Lets all transactions come to their end; returns what had not within the bound, or is wrong. */
-export async function settle(system: System): Promise<readonly string[]> {
+/** Sees the system get on again, and lets all transactions come to their end; returns what had not within the bound, or is wrong. */
+export async function settle(system: System, watch: Watch): Promise<readonly string[]> {
   const endsAtMs = performance.now() + settleTimeoutMs
   const left = (): number => Math.max(1, endsAtMs - performance.now())
   const starting = Promise.all(system.programs.map((program) => program.start()))
   await Promise.race([starting, pause(left())])
   const down = system.programs.filter(({ serves }) => !serves)
   if (down.length > 0) return down.map(({ name }) => `${name} does not serve again`)
+  if (!(await getsOn(system, watch, left))) return ['everything serves, and yet transfers and audits do not get on']
   const asking: readonly Program[] = [...system.clients, ...system.auditors]
   const obeyed = await Promise.all(asking.map((program) => program.stop(left())))
   const late = asking.filter((_, place) => !obeyed[place])
@@ -29,6 +31,18 @@ export async function settle(system: System): Promise<readonly string[]> {
     if (left() <= 1) return open
     await pause(pollMs)
   }
+}
+
+/** Whether, once nothing is broken, transfers are committed and the total can be read. */
+async function getsOn(system: System, watch: Watch, left: () => number): Promise<boolean> {
+  watch.poll()
+  const { committed, audited } = watch
+  while (watch.committed === committed || (system.auditors.length > 0 && watch.audited === audited)) {
+    if (left() <= 1) return false
+    await pause(pollMs)
+    watch.poll()
+  }
+  return true
 }
 
 async function whatIsOpen(system: System): Promise<readonly string[]> {
