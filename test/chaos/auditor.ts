@@ -9,7 +9,7 @@ const { name, natsUrls, ledgerFile } = z
   .object({ name: z.string(), natsUrls: z.array(z.string()), ledgerFile: z.string() })
   .parse(JSON.parse(process.env['SETTINGS'] ?? '{}'))
 
-const pauseMs = 300 // while it locks everything, nobody else gets on
+const pauseMs = 500 // while it locks everything, nobody else gets on
 
 const ledger = new Ledger(ledgerFile)
 const verdict = await connect({ servers: natsUrls, owner: name })

@@ -27,7 +27,7 @@ were told. Exit code 1 if anything is wrong; logs, ledgers and data then stay wh
 `
 
 const progressEveryMs = 10_000
-const load = { lanes: 4, accounts: 24, ownAccounts: false, keepEvery: 8, paceMs: 60 } as const
+const load = { lanes: 4, accounts: 24, ownAccounts: false, keepEvery: 8, paceMs: 300 } as const
 
 const { values } = parseArgs({
   options: {

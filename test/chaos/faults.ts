@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs'
+import { setTimeout as wait } from 'node:timers/promises'
 import type { Database } from './database.ts'
 import type { Disk } from './disk.ts'
 import { type HostName, hostNames, type Way } from './hosts.ts'
@@ -17,6 +18,8 @@ export interface Fault {
   end(): Promise<string | undefined>
 }
 
+const leaderPatienceMs = 3_000
+const leaderPollMs = 50
 const nudgeMs = 300 // between two statements that make a database write while its disk is full
 
 /** What a planned fault strikes, as the system is now; undefined when there is nothing to strike, as when nobody leads. */
@@ -199,7 +202,7 @@ function nudge(database: Database): () => Promise<string | undefined> {
   const nudging = (async () => {
     while (!over) {
       seen = (await database.ask('create temporary table t(); select pg_switch_wal()')) ?? seen
-      await new Promise((resolve) => setTimeout(resolve, nudgeMs))
+      await wait(nudgeMs)
     }
   })()
   return async () => {
@@ -248,8 +251,14 @@ function resentBy(system: System, host: HostName): number {
   }
 }
 
+/** Whoever leads, or will in a moment. */
 async function leaders(system: System): Promise<readonly Program[]> {
-  return some((await system.leader())?.program)
+  for (const endsAtMs = Date.now() + leaderPatienceMs; Date.now() < endsAtMs; ) {
+    const leader = await system.leader()
+    if (leader !== undefined) return [leader.program]
+    await wait(leaderPollMs)
+  }
+  return []
 }
 
 function some<T>(value: T | undefined): readonly T[] {

@@ -17,7 +17,7 @@ export async function settle(system: System, watch: Watch): Promise<readonly str
   const endsAtMs = performance.now() + settleTimeoutMs
   const left = (): number => Math.max(1, endsAtMs - performance.now())
   const starting = Promise.all(system.programs.map((program) => program.start()))
-  await Promise.race([starting, pause(left())])
+  await Promise.race([starting, pause(left(), undefined, { ref: false })])
   const down = system.programs.filter(({ serves }) => !serves)
   if (down.length > 0) return down.map(({ name }) => `${name} does not serve again`)
   if (!(await getsOn(system, watch, left))) return ['everything serves, and yet transfers and audits do not get on']
