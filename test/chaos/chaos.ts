@@ -50,7 +50,14 @@ async function main(durationMs: number, seed: number): Promise<number> {
   console.log(`Chaos for ${durationMs / 60_000} minutes from seed ${seed}. Starting everything …`)
   const network = hindrance === undefined ? separateHosts() : oneMachine()
   const startingMs = Date.now()
-  const system = await System.start({ network, clients: 3, load, withAuditor: true, withSmallDisks: true })
+  const system = await System.start({
+    network,
+    clients: 3,
+    load,
+    withSecondInstances: true,
+    withAuditor: true,
+    withSmallDisks: true,
+  })
   console.log(`Everything serves after ${seconds(Date.now() - startingMs).trim()}.`)
   let sound = false
   try {

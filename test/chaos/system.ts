@@ -30,6 +30,8 @@ export interface SystemOptions {
     readonly keepEvery: number
     readonly paceMs: number
   }
+  /** Whether banks have two instances, on different hosts. */
+  readonly withSecondInstances: boolean
   readonly withAuditor: boolean
   readonly withSmallDisks: boolean
 }
@@ -62,7 +64,7 @@ export class System implements AsyncDisposable {
 
   private constructor(
     folder: string,
-    { network, clients, load, withAuditor }: SystemOptions,
+    { network, clients, load, withSecondInstances, withAuditor }: SystemOptions,
     parts: {
       readonly natsPorts: Readonly<Record<HostName, readonly [client: number, route: number]>>
       readonly databases: readonly Database[]
@@ -120,10 +122,9 @@ export class System implements AsyncDisposable {
     }
     this.participants = [
       bank('bank-a', 1, 'a'),
-      bank('bank-a', 2, 'b'),
       bank('bank-b', 1, 'b'),
-      bank('bank-b', 2, 'c'),
       bank('vault', 1, 'c'),
+      ...(withSecondInstances ? [bank('bank-a', 2, 'b'), bank('bank-b', 2, 'c')] : []),
     ]
     const ledgerFile = (name: string): string => join(folder, `${name}.jsonl`)
     this.clients = Array.from({ length: clients }, (_, place) => {
