@@ -2,9 +2,8 @@
 import { once } from 'node:events'
 import { logEvents } from '@verdict/participant'
 import { createLog } from '@verdict/telemetry'
-import pg from 'pg'
 import { z } from 'zod'
-import { defineBank, defineVault, openingScript, witnessIn } from './bank.ts'
+import { defineBank, defineVault, witnessIn } from './bank.ts'
 
 const { name, instance, natsUrls, databaseUrl, dataFolder, accounts, witnessFile } = z
   .object({
@@ -18,23 +17,17 @@ const { name, instance, natsUrls, databaseUrl, dataFolder, accounts, witnessFile
   })
   .parse(JSON.parse(process.env['SETTINGS'] ?? '{}'))
 
+/** Longer than most faults: whoever locks all accounts has to wait for every transfer that one of them holds up. */
+const lockTimeoutMs = 6_000
+
 const log = createLog({ name: instance, level: 'info' })
 const witness = witnessIn(witnessFile)
-const bank = databaseUrl === undefined ? vault() : await openBank(databaseUrl)
-const serving = await bank.serve({ servers: natsUrls, onEvent: logEvents(log) })
+const bank = databaseUrl === undefined ? vault() : defineBank(name, databaseUrl, witness)
+const serving = await bank.serve({ servers: natsUrls, onEvent: logEvents(log), settings: { lockTimeoutMs } })
 log.info({ instance: serving.instance }, 'serving')
 await once(process, 'SIGTERM')
 log.info('draining')
 await serving.stop()
-
-async function openBank(url: string) {
-  const client = new pg.Client(url)
-  client.on('error', () => undefined)
-  await client.connect()
-  await client.query(openingScript(accounts))
-  await client.end()
-  return defineBank(name, url, witness)
-}
 
 function vault() {
   if (dataFolder === undefined) throw new Error('Expected a databaseUrl or a dataFolder.')

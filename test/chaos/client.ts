@@ -7,6 +7,7 @@ import {
   isInDoubt,
   isTransactionAborted,
   type PlannedCall,
+  type Transaction,
   type Verdict,
 } from '@verdict/client'
 import { z } from 'zod'
@@ -126,7 +127,7 @@ async function execute(client: Verdict, { transfer, id, places, cents, way }: Be
     await client.submit(calls, kept)
     return
   }
-  const work = async (tx: Parameters<Parameters<Verdict['transaction']>[0]>[0]): Promise<void> => {
+  const work = async (tx: Transaction): Promise<void> => {
     for (const { place, cents: moved } of moves)
       await tx.on<Bank>(place.bank).move({ transfer, account: place.account, cents: moved })
   }

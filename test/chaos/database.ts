@@ -86,11 +86,14 @@ export class Database implements AsyncDisposable {
     }
   }
 
-  async query(text: string): Promise<readonly Readonly<Record<string, unknown>>[]> {
+  async query(
+    text: string,
+    timeoutMs: number = askTimeoutMs,
+  ): Promise<readonly Readonly<Record<string, unknown>>[]> {
     const client = new pg.Client({
       connectionString: this.ourUrl,
-      connectionTimeoutMillis: askTimeoutMs,
-      query_timeout: askTimeoutMs,
+      connectionTimeoutMillis: timeoutMs,
+      query_timeout: timeoutMs,
     })
     client.on('error', () => undefined)
     try {

@@ -39,7 +39,7 @@ export interface PlannedFault {
 const maxGapMs = 3_500
 /** Faults that last at the same time: with more of them nothing would get on, and nothing would be put to the test. */
 const maxAtOnce = 3
-const longestMs = 6_000
+const longestMs = 4_000
 /** One in so many lasts up to `veryLongMs`: longer than a transaction's budget. */
 const veryLongEvery = 8
 const veryLongMs = 15_000

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { natsProgram } from '../../infra/nats.ts'
 import { freePort } from '../../infra/port.ts'
-import type { BankName } from './bank.ts'
+import { type BankName, openingScript } from './bank.ts'
 import { Database } from './database.ts'
 import { Disk } from './disk.ts'
 import { type Host, type HostName, hostNames, type Network } from './hosts.ts'
@@ -18,6 +18,7 @@ const megabyte = 1024 * 1024
 /** Disks that can be filled: room for all of a long run, and little enough to be full within a moment. */
 const diskBytes = { n3: 128 * megabyte, 'bank-b': 320 * megabyte, vault: 128 * megabyte } as const
 const askTimeoutMs = 500
+const openingTimeoutMs = 30_000 // a machine that is busy with other things flushes slowly
 
 export interface SystemOptions {
   readonly network: Network
@@ -152,6 +153,7 @@ export class System implements AsyncDisposable {
     const system = new System(folder, options, { natsPorts, databases, disks, diskHindrance })
     try {
       await system.#initialiseGroup()
+      for (const database of databases) await database.query(openingScript(options.load.accounts), openingTimeoutMs)
       await startAll(system.nats)
       await startAll(system.replicas)
       await startAll(system.participants)
