@@ -5,6 +5,7 @@ import type { Disk } from './disk.ts'
 import type { Host } from './hosts.ts'
 
 const restartPauseMs = 500
+const patientLooks = 40 // half a minute: recovery takes a second, on a busy machine ten
 const askTimeoutMs = 1_500
 
 /** A PostgreSQL server on a host, perhaps on a small disk. */
@@ -48,7 +49,9 @@ export class Database implements AsyncDisposable {
 
   /** Starts it again, as often as it takes; harmless while it runs. */
   async start(): Promise<void> {
-    while (this.#server.pid === undefined || !(await this.answers())) {
+    for (let looks = 1; !(await this.answers()); looks += 1) {
+      // A server whose recovery met a full disk was seen to stay as it was for ever: neither up nor ended.
+      if (looks % patientLooks === 0) await this.#server.kill()
       try {
         if (this.#server.pid === undefined) await this.#server.restart()
       } catch {
@@ -86,10 +89,7 @@ export class Database implements AsyncDisposable {
     }
   }
 
-  async query(
-    text: string,
-    timeoutMs: number = askTimeoutMs,
-  ): Promise<readonly Readonly<Record<string, unknown>>[]> {
+  async query(text: string, timeoutMs: number = askTimeoutMs): Promise<readonly Readonly<Record<string, unknown>>[]> {
     const client = new pg.Client({
       connectionString: this.ourUrl,
       connectionTimeoutMillis: timeoutMs,

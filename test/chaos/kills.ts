@@ -21,9 +21,8 @@ async function demonstrate(kills: number): Promise<boolean> {
   })
   const pauses = seen.pausesMs.toSorted((a, b) => a - b)
   console.log(`${seen.kills} leaders killed, with ${seen.inFlight} transfers in flight altogether`)
-  console.log(
-    `committed ${seen.committed}, aborted ${seen.aborted} (${seen.aborts.join(', ') || 'no reason'}), told "in doubt" ${seen.doubts}`,
-  )
+  console.log(`committed ${seen.committed}, aborted ${seen.aborted}, told "in doubt" ${seen.doubts}`)
+  for (const why of seen.aborts) console.log(`aborted: ${why}`)
   console.log(`operations that ran more than once: ${seen.executedAgain}`)
   console.log(`pause without a commit: median ${pauses[Math.floor(pauses.length / 2)]} ms, longest ${pauses.at(-1)} ms`)
   for (const open of seen.open) console.log(`not settled: ${open}`)

@@ -13,7 +13,7 @@ export interface Seen {
   readonly inFlight: number
   readonly committed: number
   readonly aborted: number
-  /** Why, by code. */
+  /** Why, and whether it was in flight when a leader was killed. */
   readonly aborts: readonly string[]
   /** Answers "in doubt": a client had to ask again by itself. */
   readonly doubts: number
@@ -49,6 +49,7 @@ export async function killLeaders(kills: number, onKill: (kill: number, pauseMs:
   try {
     const watch = new Watch(system.ledgerFiles)
     const pausesMs: number[] = []
+    const struck = new Set<string>()
     let inFlight = 0
     for (let kill = 1; kill <= kills; kill += 1) {
       await moreCommitted(watch)
@@ -56,6 +57,7 @@ export async function killLeaders(kills: number, onKill: (kill: number, pauseMs:
       const leader = await until('somebody leads', () => system.leader())
       watch.poll()
       inFlight += watch.open.size
+      for (const transfer of watch.open.keys()) struck.add(transfer)
       const fromMs = Date.now()
       await leader.program.kill()
       await until('another one leads', async () => {
@@ -70,9 +72,13 @@ export async function killLeaders(kills: number, onKill: (kill: number, pauseMs:
     }
     const open = await settle(system, watch)
     watch.poll()
-    const { committed, aborted, aborts, doubts } = watch
+    const { committed, aborted, doubts } = watch
+    const aborts = watch.abortNotes.map(({ transfer, note, atMs }) => {
+      const where = struck.has(transfer) ? 'in flight at a kill' : 'not in flight at any kill'
+      return `${new Date(atMs).toISOString()} ${where}: ${note}`
+    })
     const { balanced, text } = await auditIndependently(system, load.accounts)
-    const seen = { kills, inFlight, committed, aborted, aborts: [...aborts.keys()], doubts, pausesMs, open, balanced }
+    const seen = { kills, inFlight, committed, aborted, aborts, doubts, pausesMs, open, balanced }
     return { ...seen, executedAgain: executedAgain(system.folder, watch), audit: text }
   } finally {
     await system[Symbol.asyncDispose]()

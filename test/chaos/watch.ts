@@ -7,6 +7,8 @@ export class Watch {
   /** What each transfer came to, where that was told. */
   readonly outcomes = new Map<string, Told['what']>()
   readonly aborts = new Map<string, number>()
+  /** What clients were told of aborted transfers, for people. */
+  readonly abortNotes: Told[] = []
   readonly audits: Audited[] = []
   begun = 0
   committed = 0
@@ -55,7 +57,8 @@ export class Watch {
     }
   }
 
-  #told({ transfer, what, code = 'unknown', atMs }: Told): void {
+  #told(entry: Told): void {
+    const { transfer, what, code = 'unknown', atMs } = entry
     switch (what) {
       case 'doubt':
         this.doubts += 1
@@ -67,6 +70,7 @@ export class Watch {
       case 'aborted':
         this.aborted += 1
         this.aborts.set(code, (this.aborts.get(code) ?? 0) + 1)
+        this.abortNotes.push(entry)
         break
       case 'unknown':
         this.unknown += 1
