@@ -30,7 +30,7 @@ import { Commits } from './commits.ts'
 import { type Applied, countsHazard, epochOf, horizonOf, recordOf } from './decisions.ts'
 import { Deliveries } from './deliveries.ts'
 import type { CoordinatorEvent } from './event.ts'
-import { answerHolder, lookUp } from './inquiry.ts'
+import { answerHolder, lookUp, restsOnRecord } from './inquiry.ts'
 import type { CoordinatorMetering } from './metering.ts'
 import type { Asker, Post } from './post.ts'
 import type { CoordinatorSettings } from './settings.ts'
@@ -230,7 +230,7 @@ export class Leader {
       const horizon = horizonOf(replica.space)
       post.tell(participant, instance, { type: 'inquiryAnswer', answers, horizon } satisfies InquiryAnswer)
     }
-    if (answers.every(({ answer }) => answer === 'committed' || answer === 'aborted' || answer === 'discard')) tell()
+    if (answers.every(restsOnRecord)) tell()
     else this.onceConfirmed(tell)
   }
 

@@ -40,7 +40,7 @@ export function joinWaiters(waiters: Waiter[], waiter: Waiter, limit: number): v
  */
 export function answerFrom(
   record: DecisionRecord,
-  { digest, oneShot }: Waiter,
+  { digest, oneShot }: Pick<Waiter, 'digest' | 'oneShot'>,
   applied: boolean,
   results: Results | undefined,
 ): Answer {
