@@ -14,7 +14,8 @@ export function everyWay<Result>(run: (choose: Choose) => Result): readonly Resu
       }
       taken.push(place)
       const chosen = options[place]
-      if (chosen === undefined) throw new Error('Broken invariant: the same step offers other choices when it is run again.')
+      if (chosen === undefined)
+        throw new Error('Broken invariant: the same step offers other choices when it is run again.')
       return chosen
     }
     results.push(run(choose))

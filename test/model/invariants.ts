@@ -25,10 +25,15 @@ export function violationOf(world: World, state: State): string | undefined {
   return violationOfCommit(record, world.hasLost(state) ? undefined : participants, runs)
 }
 
-function violationAt({ name, resource }: Participant, record: DecisionRecord | undefined, runs: readonly Run[]): string | undefined {
+function violationAt(
+  { name, resource }: Participant,
+  record: DecisionRecord | undefined,
+  runs: readonly Run[],
+): string | undefined {
   const { row, effects } = resource
   if (effects.length > 1) return `effects of ${name} are there twice`
-  if (row.state === 'aborted' && record?.outcome !== 'aborted') return `${name} is aborted without a record that says so`
+  if (row.state === 'aborted' && record?.outcome !== 'aborted')
+    return `${name} is aborted without a record that says so`
   if (row.state !== 'committed') return effects.length === 0 ? undefined : `the row of effects of ${name} is gone`
   if (record?.outcome !== 'committed' || record.digest !== row.digest)
     return `${name} has committed without a record of its list that says so`
@@ -56,8 +61,10 @@ function violationOfCommit(
     if (branch.vote !== 'prepared') return `it was committed although ${name} voted ${branch.vote}`
     if (participants === undefined) continue
     const row = participants.find((participant) => participant.name === name)?.resource.row
-    if (row?.state !== 'prepared' && row?.state !== 'committed') return `it was committed, and ${name} has ${row?.state}`
-    if (row.digest !== record.digest || row.token !== branch.token) return `it was committed, and ${name} has another branch`
+    if (row?.state !== 'prepared' && row?.state !== 'committed')
+      return `it was committed, and ${name} has ${row?.state}`
+    if (row.digest !== record.digest || row.token !== branch.token)
+      return `it was committed, and ${name} has another branch`
   }
   return undefined
 }
@@ -97,7 +104,8 @@ function violationFor(
   participants: readonly Participant[],
 ): string | undefined {
   const isOwn = record !== undefined && record.digest === sealed?.digest
-  const wrong = (): string => `run ${number} was told "${told}", and ${record === undefined ? 'nothing' : record.outcome} is recorded`
+  const wrong = (): string =>
+    `run ${number} was told "${told}", and ${record === undefined ? 'nothing' : record.outcome} is recorded`
   switch (told) {
     case 'committed':
       return isOwn && record.outcome === 'committed' ? undefined : wrong()
@@ -118,6 +126,20 @@ function violationFor(
   }
 }
 
+/** What is wrong with a step, if anything is: an outcome stands once it is recorded (rule R1). */
+export function violationOfStep(world: World, before: State, after: State): string | undefined {
+  const [first, then] = [world.record(before), world.record(after)]
+  if (first === undefined || (then?.outcome === first.outcome && then.digest === first.digest)) return undefined
+  return `${first.outcome} was recorded, and ${then === undefined ? 'nothing' : `${then.outcome} of another decision`} is now`
+}
+
+/** What has come about in a state: a scenario in which nothing does would prove nothing. */
+export function reachedIn(world: World, state: State): readonly string[] {
+  const record = world.record(state)
+  const recorded = record === undefined ? [] : [`${record.outcome}${record.settled ? ', settled' : ''}`]
+  return [...recorded, ...world.runs(state).flatMap(({ told }) => (told === undefined ? [] : [`told ${told}`]))]
+}
+
 /** What is wrong with a message at the moment when it is sent, if anything is. */
 export function violationOfMail(world: World, before: State, after: State, mail: Mail): string | undefined {
   const record = world.record(after)
@@ -131,7 +153,8 @@ export function violationOfMail(world: World, before: State, after: State, mail:
       if (message.type === 'outcome') return told(record, message.outcome, message.digest)
       if (message.type !== 'inquiryAnswer') return undefined
       const [answer] = message.answers
-      if (answer?.answer === 'committed' || answer?.answer === 'aborted') return told(record, answer.answer, answer.digest)
+      if (answer?.answer === 'committed' || answer?.answer === 'aborted')
+        return told(record, answer.answer, answer.digest)
       return undefined
     }
     case 'run': {
@@ -140,7 +163,9 @@ export function violationOfMail(world: World, before: State, after: State, mail:
       if (message.type === 'looked') return toldFound(message.found[0], record, world.record(before))
       const { answer, digest } = message
       if (answer.kind === 'committed' || answer.kind === 'aborted') return told(record, answer.kind, digest)
-      return answer.kind === 'refused' ? `a decision is proposed that breaks a rule: ${answer.reason.message}` : undefined
+      return answer.kind === 'refused'
+        ? `a decision is proposed that breaks a rule: ${answer.reason.message}`
+        : undefined
     }
   }
 }
@@ -155,8 +180,10 @@ function toldFound(
   record: DecisionRecord | undefined,
   before: DecisionRecord | undefined,
 ): string | undefined {
-  if (found?.kind === 'recorded' && found.outcome !== record?.outcome) return `${found.outcome} is told, and is not recorded`
-  if (found?.kind === 'none' && before !== undefined) return 'it is told that nothing is recorded, and a record is there'
+  if (found?.kind === 'recorded' && found.outcome !== record?.outcome)
+    return `${found.outcome} is told, and is not recorded`
+  if (found?.kind === 'none' && before !== undefined)
+    return 'it is told that nothing is recorded, and a record is there'
   return undefined
 }
 
@@ -171,9 +198,13 @@ function violationOfWord(world: World, after: State, { participant: name, messag
       return isThere ? undefined : `${name} votes prepared, and has ${row?.state}`
     }
     case 'ack':
-      return row?.state === message.applied ? undefined : `${name} acknowledges ${message.applied}, and has ${row?.state}`
+      return row?.state === message.applied
+        ? undefined
+        : `${name} acknowledges ${message.applied}, and has ${row?.state}`
     case 'hazard':
-      return world.hasLost(after) ? undefined : `${name} reports a hazard (${message.kind}), and nothing of the kind can have happened`
+      return world.hasLost(after)
+        ? undefined
+        : `${name} reports a hazard (${message.kind}), and nothing of the kind can have happened`
     case 'inquiry':
       return undefined
   }
@@ -190,6 +221,8 @@ export function endsWell(world: World, state: State): boolean {
     .every(
       ({ resource, instances }) =>
         resource.row.state !== 'prepared' &&
-        instances.every(({ branch }) => branch === undefined || ['over', 'read-only', 'prepared'].includes(branch.stage)),
+        instances.every(
+          ({ branch }) => branch === undefined || ['over', 'read-only', 'prepared'].includes(branch.stage),
+        ),
     )
 }

@@ -29,13 +29,17 @@ function searchAll(): boolean {
     seconds += found.seconds
     isFailure ||= found.counterexample !== undefined || found.isCut
     console.log(`${line(name, found)}   ${shows}`)
+    console.log(`  reached: ${found.reached.join('; ')}`)
     for (const text of explained(found)) console.log(text)
   }
   console.log(line('together', { states, transitions, seconds }))
   return isFailure
 }
 
-function line(name: string, { states, transitions, seconds }: Pick<Found, 'states' | 'transitions' | 'seconds'>): string {
+function line(
+  name: string,
+  { states, transitions, seconds }: Pick<Found, 'states' | 'transitions' | 'seconds'>,
+): string {
   const counts = [`${states} states`, `${transitions} transitions`, `${seconds.toFixed(1)} s`]
   return `${name.padEnd(24)}${counts.map((count) => count.padStart(20)).join('')}`
 }

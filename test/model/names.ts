@@ -8,8 +8,8 @@ import {
   type Nonce,
   ownerName,
   type ParticipantName,
-  participantName,
   type Payload,
+  participantName,
   type Token,
   type TransactionId,
 } from '@verdict/protocol'

@@ -121,7 +121,9 @@ export function participantIdles({ instances, resource }: Participant): readonly
       ...(works ? [{ kind: 'worked', instance } as const] : []),
       ...(runsOut ? [{ kind: 'ranOut', instance } as const] : []),
       ...(recovery.watched.size > 0 ? [{ kind: 'inquired', instance } as const] : []),
-      ...(resource.row.state === 'prepared' && recovery.watched.size === 0 ? [{ kind: 'swept', instance } as const] : []),
+      ...(resource.row.state === 'prepared' && recovery.watched.size === 0
+        ? [{ kind: 'swept', instance } as const]
+        : []),
     ]
   })
 }
@@ -292,7 +294,8 @@ class Desk {
     const { branch } = this.#at.instance
     if (branch === undefined) return
     if (branch.stage === 'opening') this.#apply(branch, this.#opened(branch))
-    else if (branch.stage === 'preparing') this.#apply(branch, { kind: 'prepare-ended', result: this.#prepared(branch) })
+    else if (branch.stage === 'preparing')
+      this.#apply(branch, { kind: 'prepare-ended', result: this.#prepared(branch) })
     else if (branch.running) this.#apply(branch, this.#ran(branch))
   }
 
@@ -312,8 +315,7 @@ class Desk {
   #prepared({ sealed, token, started }: Branch): PrepareResult {
     if (sealed === undefined) throw new Error('Broken invariant: a branch prepares without a list.')
     const { participant, nature, choose } = this.#at
-    const write = (): PrepareResult =>
-      prepareIn(participant.resource, { digest: sealed.digest, token, calls: started })
+    const write = (): PrepareResult => prepareIn(participant.resource, { digest: sealed.digest, token, calls: started })
     const [only, ...others] = nature.prepares
     switch (others.length === 0 ? only : choose(...nature.prepares)) {
       case 'read-only':
@@ -333,7 +335,8 @@ class Desk {
   #consult({ sealed, otherwise }: Extract<BranchEffect, { kind: 'consult' }>): void {
     const { list, digest } = sealed
     const row = this.#look()
-    if (row.state === 'prepared' && row.digest === digest) this.#found({ id: this.#at.id, digest, token: row.token, list })
+    if (row.state === 'prepared' && row.digest === digest)
+      this.#found({ id: this.#at.id, digest, token: row.token, list })
     this.#vote(digest, ballotFor(row, digest, otherwise))
   }
 

@@ -112,7 +112,12 @@ export function replicaIdles(
 }
 
 /** Changes the replica in place; the product's cores decide, and what they ask for is done as the leader's shell does it. */
-export function advanceReplica(replica: Replica, event: ReplicaEvent, id: TransactionId, send: (mail: Mail) => void): void {
+export function advanceReplica(
+  replica: Replica,
+  event: ReplicaEvent,
+  id: TransactionId,
+  send: (mail: Mail) => void,
+): void {
   if (event.kind === 'elected') {
     replica.space = event.space
     replica.leading = { term: event.term, commit: undefined, waiters: [], delivery: undefined }

@@ -1,5 +1,5 @@
-import type { Digest, Outcome, Token } from '@verdict/protocol'
 import type { PrepareResult, Row } from '@verdict/participant'
+import type { Digest, Outcome, Token } from '@verdict/protocol'
 
 /** Which opening took effect, or is about to: what a row remembers, and nobody but the search reads. */
 interface Executed {

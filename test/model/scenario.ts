@@ -20,6 +20,8 @@ export interface Scenario {
   readonly name: string
   /** What happens in it that does not happen elsewhere. */
   readonly shows: string
+  /** What comes about in some of its states: without that the search would show nothing. */
+  readonly reaches: readonly string[]
   readonly mark: IdMark
   readonly participants: readonly (Nature & { readonly name: ParticipantName; readonly instances: number })[]
   /** The runs of the one transaction: several under a kept id. */

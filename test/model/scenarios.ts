@@ -22,6 +22,7 @@ const patientAtP: Plan = { ...interactive, participants: [p] }
 const impatient: Plan = { ...interactive, timesOut: true }
 const oneShot: Plan = { ...interactive, calls: 0, isOneShot: true }
 const plain: Omit<Scenario, 'name' | 'shows'> = {
+  reaches: ['aborted, settled', 'committed, settled', 'told committed', 'told aborted'],
   mark: 'once',
   participants: [atP, atQ],
   runs: [interactive],
@@ -33,11 +34,12 @@ const plain: Omit<Scenario, 'name' | 'shows'> = {
   mustEnd: 'never',
 }
 
-const interactiveOnes: readonly Scenario[] = [
+export const interactiveOnes: readonly Scenario[] = [
   {
     ...plain,
     name: 'calls',
     shows: 'two calls each, one by one; a call may fail, and the client give up, while another one runs',
+    reaches: ['committed, settled', 'told committed', 'told gave up'],
     participants: [{ ...atP, callsFail: true, isSlow: true }, atQ],
     runs: [{ ...impatient, calls: 2 }],
     isCalled: false,
@@ -47,6 +49,7 @@ const interactiveOnes: readonly Scenario[] = [
     ...plain,
     name: 'opened twice',
     shows: 'two instances get the same first call, and the client knows one of both branches',
+    reaches: ['committed, settled', 'told committed', 'told gave up'],
     participants: [{ ...atP, instances: 2, openings: 2 }, atQ],
     runs: [impatient],
     isCalled: false,
@@ -56,6 +59,7 @@ const interactiveOnes: readonly Scenario[] = [
     ...plain,
     name: 'a call too many',
     shows: 'a call that the client did not wait for runs before or after the branch is asked to prepare',
+    reaches: ['aborted, settled', 'committed, settled'],
     participants: [{ ...atP, isSlow: true }, atQ],
     runs: [{ ...interactive, isCareless: true }],
   },
@@ -99,7 +103,11 @@ const interactiveOnes: readonly Scenario[] = [
     ...plain,
     name: 'lost list',
     shows: 'another leader and another instance know nothing, and only the database holds the branch',
-    participants: [{ ...atP, dies: 'once prepared' }, atQ],
+    reaches: ['aborted, settled', 'committed, settled'],
+    participants: [
+      { ...atP, dies: 'once prepared' },
+      { ...atQ, prepares: ['read-only'] },
+    ],
     faults: { ...oneElection, instanceCrashes: 1 },
     deposedActs: false,
     mustEnd: 'without its clients',
@@ -122,6 +130,7 @@ const interactiveOnes: readonly Scenario[] = [
     ...plain,
     name: 'only read',
     shows: 'nobody wrote anything, and nothing is logged',
+    reaches: ['told read-only'],
     participants: [
       { ...atP, prepares: ['read-only'] },
       { ...atQ, prepares: ['read-only'] },
@@ -132,15 +141,17 @@ const interactiveOnes: readonly Scenario[] = [
     ...plain,
     name: 'lost branch',
     shows: 'a database loses a prepared branch: it is never settled in silence',
+    reaches: ['committed', 'told in doubt'],
     faults: { ...none, lostBranches: 1 },
   },
 ]
 
-const oneShots: readonly Scenario[] = [
+export const oneShots: readonly Scenario[] = [
   {
     ...plain,
     name: 'one-shot',
     shows: 'operations travel with prepare, and the leader is deposed at any moment',
+    reaches: ['aborted, settled', 'committed, settled'],
     runs: [oneShot],
     isCalled: false,
     faults: oneElection,
@@ -149,6 +160,7 @@ const oneShots: readonly Scenario[] = [
     ...plain,
     name: 'one-shot, two instances',
     shows: 'prepare reaches two instances, again and again: it takes effect once',
+    reaches: ['aborted, settled', 'committed, settled'],
     participants: [{ ...atP, instances: 2, openings: 2 }, atQ],
     runs: [oneShot],
     isCalled: false,
@@ -158,6 +170,7 @@ const oneShots: readonly Scenario[] = [
     ...plain,
     name: 'read or written',
     shows: 'a one-shot that only read, and writes when it is executed again, by another instance',
+    reaches: ['aborted, settled', 'committed, settled'],
     participants: [
       { ...atP, instances: 2, openings: 2, prepares: ['read-only', 'prepared'] },
       { ...atQ, prepares: ['read-only'] },
@@ -167,11 +180,13 @@ const oneShots: readonly Scenario[] = [
   },
 ]
 
-const overlapping: readonly Scenario[] = [
+export const overlapping: readonly Scenario[] = [
   {
     ...plain,
     name: 'two lists',
     shows: 'two sealed lists of one id share a participant (rule R4)',
+    reaches: ['aborted, settled', 'committed, settled'],
+    faults: oneElection,
     participants: [twiceAtP, atQ],
     runs: [oneShot, { ...oneShot, participants: [p], operation: 'other work' }],
     isCalled: false,
@@ -180,6 +195,7 @@ const overlapping: readonly Scenario[] = [
     ...plain,
     name: 'two lists, two leaders',
     shows: 'two lists of one kept id at the same participant, and another leader',
+    reaches: ['aborted, settled', 'committed, settled', 'told replayed'],
     mark: 'kept',
     participants: [twiceAtP],
     runs: [
@@ -193,6 +209,7 @@ const overlapping: readonly Scenario[] = [
     ...plain,
     name: 'reruns',
     shows: 'two runs of one kept id overlap, and may be given up: paid once (rule R17)',
+    reaches: ['committed, settled', 'told committed', 'told replayed', 'told in doubt'],
     mark: 'kept',
     participants: [twiceAtP],
     runs: [patientAtP, { ...patientAtP, timesOut: true }],

@@ -1,4 +1,4 @@
-import { endsWell, violationOf, violationOfMail } from './invariants.ts'
+import { endsWell, reachedIn, violationOf, violationOfMail, violationOfStep } from './invariants.ts'
 import type { Scenario } from './scenario.ts'
 import { isSame, type State, type Successor, World } from './world.ts'
 
@@ -6,6 +6,8 @@ export interface Found {
   readonly states: number
   readonly transitions: number
   readonly seconds: number
+  /** What came about in some state. */
+  readonly reached: readonly string[]
   /** What broke an invariant, with the shortest way there; undefined when nothing did. */
   readonly counterexample: Counterexample | undefined
   /** More states than the limit allows: not all were visited. */
@@ -33,6 +35,7 @@ class Search {
   /** Edges without a fault, by their ends, for the question what can still be reached. */
   readonly #from: number[] = []
   readonly #to: number[] = []
+  readonly #reached = new Set<string>()
   #transitions = 0
 
   constructor(world: World) {
@@ -49,10 +52,12 @@ class Search {
       counterexample = this.#expand(place)
     }
     const isCut = this.#states.length > maxStates
-    if (counterexample === undefined && !isCut && this.#world.scenario.mustEnd !== 'never') counterexample = this.#stuck()
+    if (counterexample === undefined && !isCut && this.#world.scenario.mustEnd !== 'never')
+      counterexample = this.#stuck()
     return {
       states: this.#states.length,
       transitions: this.#transitions,
+      reached: [...this.#reached].toSorted(),
       seconds: (performance.now() - startedMs) / 1_000,
       counterexample,
       isCut,
@@ -70,6 +75,8 @@ class Search {
         const what = this.#misspoken(state, after, sent)
         if (what !== undefined) return { what, trace: this.#trace(place, steps.slice(0, nth + 1)) }
       }
+      const changed = violationOfStep(this.#world, state, next)
+      if (changed !== undefined) return { what: changed, trace: this.#trace(place, steps) }
       const before = this.#states.length
       const number = this.#numberOf(next, place)
       if (this.#counts(step, state)) {
@@ -100,6 +107,7 @@ class Search {
 
   #judge(state: State, number: number): Counterexample | undefined {
     const what = violationOf(this.#world, state)
+    for (const reached of reachedIn(this.#world, state)) this.#reached.add(reached)
     return what === undefined ? undefined : { what, trace: this.#trace(number) }
   }
 
@@ -143,7 +151,10 @@ class Search {
     }
     const stuck = ends.indexOf(0)
     if (stuck === -1) return undefined
-    return { what: 'from here on something stays in doubt or unsettled for ever, even without faults', trace: this.#trace(stuck) }
+    return {
+      what: 'from here on something stays in doubt or unsettled for ever, even without faults',
+      trace: this.#trace(stuck),
+    }
   }
 
   /** The way to a state, of which only the messages that mattered are shown. */

@@ -83,6 +83,7 @@ async function linkModules(from: string, to: string): Promise<void> {
   await mkdir(to)
   for (const name of await readdir(from)) {
     if (name === '.pnpm') await symlink(join(from, name), join(to, name))
-    else if (!name.startsWith('.')) await cp(join(from, name), join(to, name), { recursive: true, verbatimSymlinks: true })
+    else if (!name.startsWith('.'))
+      await cp(join(from, name), join(to, name), { recursive: true, verbatimSymlinks: true })
   }
 }

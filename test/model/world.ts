@@ -281,7 +281,9 @@ export class World {
         return
       }
       const event = this.#known(number, instance, () => steps.eventOf({ kind: 'received', instance, mail }))
-      this.#take(state, slot, steps, event, () => (mail.instance === undefined ? `${describe(mail)} at ${name}` : describe(mail)))
+      this.#take(state, slot, steps, event, () =>
+        mail.instance === undefined ? `${describe(mail)} at ${name}` : describe(mail),
+      )
     })
   }
 
@@ -318,7 +320,13 @@ export class World {
       const place = slot - replicaSlot
       const who = place === this.#live(state) ? '' : ' (deposed)'
       for (const event of this.#replicas.ownEvents(at(state, slot)))
-        this.#take(state, slot, this.#replicas, event, () => `replica ${place}${who}: ${this.#replicas.event(event).kind}`)
+        this.#take(
+          state,
+          slot,
+          this.#replicas,
+          event,
+          () => `replica ${place}${who}: ${this.#replicas.event(event).kind}`,
+        )
     } else if (slot < this.#runSlot) {
       const steps = this.#steps(this.#participants, slot - participantSlot)
       for (const event of steps.ownEvents(at(state, slot)))
@@ -371,14 +379,25 @@ export class World {
   #elect(state: State, term: number): void {
     const next = [...this.#spend(state, 'elections', term)]
     if (!this.scenario.deposedActs) {
-      const [gone] = this.#replicas.ways(at(state, replicaSlot + this.#live(state)), this.#replicas.eventOf({ kind: 'gone' }))
+      const [gone] = this.#replicas.ways(
+        at(state, replicaSlot + this.#live(state)),
+        this.#replicas.eventOf({ kind: 'gone' }),
+      )
       next[replicaSlot + this.#live(state)] = gone?.next ?? 0
     }
     const place = (term - 1) % replicas
     const event = this.#known(term, electing + at(state, logSlot), () =>
       this.#replicas.eventOf({ kind: 'elected', term, space: this.#space(state) }),
     )
-    this.#take(next, replicaSlot + place, this.#replicas, event, () => `replica ${place} leads in term ${term}`, state, true)
+    this.#take(
+      next,
+      replicaSlot + place,
+      this.#replicas,
+      event,
+      () => `replica ${place} leads in term ${term}`,
+      state,
+      true,
+    )
   }
 
   #spend(state: State, fault: keyof Faults, term?: number): State {
@@ -411,12 +430,19 @@ export class World {
     isFault = false,
   ): void {
     for (const way of steps.ways(at(state, slot), event)) {
-      const isNothing = before === state && way.next === state[slot] && way.sent.every((number) => this.#has(state, number))
+      const isNothing =
+        before === state && way.next === state[slot] && way.sent.every((number) => this.#has(state, number))
       if (isNothing) continue
       const after = this.#after(state, slot, way)
       if (before !== state && isSame(before, after)) continue
       const sent = way.sent.filter((number) => !this.#has(state, number))
-      this.#found.push({ state: after, delivered: this.#delivered, label: () => `${label()}${way.chosen}`, isFault, sent })
+      this.#found.push({
+        state: after,
+        delivered: this.#delivered,
+        label: () => `${label()}${way.chosen}`,
+        isFault,
+        sent,
+      })
     }
   }
 
