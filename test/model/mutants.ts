@@ -50,7 +50,7 @@ export const mutants: readonly Mutant[] = [
     file: `${participant}/ballot.ts`,
     code: 'if (row.digest !== digest) return refusedBallot(otherList)',
     replacement: '',
-    scenario: 'two lists, two leaders',
+    scenario: 'two lists, two instances',
   },
   {
     fault: 'a branch that is prepared votes for any list, from memory (R4)',

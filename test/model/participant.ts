@@ -9,7 +9,6 @@ import {
   type BranchLimits,
   ballotFor,
   branchWakeAtMs,
-  busyUnderway,
   consult,
   type Doubt,
   endingFor,
@@ -23,6 +22,7 @@ import {
   newRecovery,
   type Recovery,
   type RecoveryLimits,
+  refusedBallot,
   rowOf,
   type SealedList,
   type Told,
@@ -241,7 +241,11 @@ class Desk {
     const named = listed.kind === 'called' && listed.instance === instance.name
     const isAnew = branch === undefined || mayRunAnew(branch, digest)
     if (listed.kind === 'oneShot' && operations !== undefined && isAnew && !instance.ended) {
-      if (!this.#mayOpen) return
+      // As where there is no room: its first copy may be prepared already.
+      if (!this.#mayOpen) {
+        this.#consult({ kind: 'consult', sealed, otherwise: refusedBallot(refusal) })
+        return
+      }
       const opening = { id, token: this.#newToken(), trace: undefined }
       this.#begin(newOneShot(opening, sealed, operations, leftMs, 0))
     } else if (branch !== undefined) this.#apply(branch, { kind: 'prepare-asked', sealed, listed, named })

@@ -226,7 +226,7 @@ export class World {
   #called(start: State): State {
     let state = start
     while (!this.runs(state).every(({ stage }) => stage === 'committing')) {
-      const next = this.successors(state).find(({ label }) => /^run \d began|^call|^result|worked$/.test(label()))
+      const next = this.successors(state).find(({ label }) => /^run \d began|^look|^call|^result|worked$/.test(label()))
       if (next === undefined) throw new Error('Broken invariant: calls without a fault come to no end.')
       state = next.state
     }
