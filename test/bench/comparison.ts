@@ -43,18 +43,27 @@ export interface Summary {
   readonly p99Ms: number
   readonly cpu: Turn['cpu']
   readonly cpuOfOff: Spread
+  /**
+   * CPU of all but the sink as a ratio to `off`, by the yardstick of the servers: PostgreSQL and NATS do the same for each transfer in
+   * every variant, so their CPU tells how fast the machine was during a turn. What varies with the machine falls out.
+   */
+  readonly costOfOff: Spread
   readonly spansPerTransfer: number
   readonly flushProbeUs: number
   readonly foreignCpu: number
 }
 
-/** Medians over the rounds; a ratio is of two turns of one round. */
+/** Medians over the rounds; a ratio is of two turns of one round, but for the cost, which needs none beside it. */
 export function summarise(name: string, own: readonly Turn[], off: readonly Turn[]): Summary {
   const middle = (read: (turn: Turn) => number): number => median(own.map(read))
-  const ofOff = (read: (turn: Turn) => number): Spread => {
-    const ratios = own.map((turn, round) => read(turn) / read(off[round] ?? turn))
-    return { median: median(ratios), min: Math.min(...ratios), max: Math.max(...ratios) }
-  }
+  const spreadOf = (ratios: readonly number[]): Spread => ({
+    median: median(ratios),
+    min: Math.min(...ratios),
+    max: Math.max(...ratios),
+  })
+  const ofOff = (read: (turn: Turn) => number): Spread =>
+    spreadOf(own.map((turn, round) => read(turn) / read(off[round] ?? turn)))
+  const offInServers = median(off.map(inServers))
   return {
     telemetry: name,
     perSecond: middle(({ measurement }) => measurement.perSecond),
@@ -70,10 +79,16 @@ export function summarise(name: string, own: readonly Turn[], off: readonly Turn
       sink: middle(({ cpu }) => cpu.sink),
     },
     cpuOfOff: ofOff(({ cpu }) => cpu.total),
+    costOfOff: spreadOf(own.map((turn) => (1 + inServers(turn)) / (1 + offInServers))),
     spansPerTransfer: middle((turn) => turn.spansPerTransfer),
     flushProbeUs: middle(({ measurement }) => measurement.flushProbeUs),
     foreignCpu: middle(({ measurement }) => measurement.foreignCpu),
   }
+}
+
+/** CPU of client, banks and replicas, for each second of the servers'. */
+function inServers({ cpu }: Turn): number {
+  return (cpu.client + cpu.banks + cpu.replicas) / cpu.servers
 }
 
 const headings = [
@@ -84,6 +99,7 @@ const headings = [
   'p99 ms',
   'CPU s/1,000',
   'of off (min..max)',
+  'by servers (min..max)',
   'client',
   'banks',
   'replicas',
@@ -106,6 +122,7 @@ function rowOf(summary: Summary): string[] {
     summary.p99Ms.toFixed(1),
     figure(cpu.total),
     spread(summary.cpuOfOff),
+    spread(summary.costOfOff),
     ...[cpu.client, cpu.banks, cpu.replicas, cpu.servers, cpu.sink].map(figure),
     summary.spansPerTransfer.toFixed(1),
     figure(summary.foreignCpu),

@@ -14,17 +14,21 @@ import { parseArgs } from 'node:util'
 import { type NatsServer, startNats } from '../../infra/nats.ts'
 import { summarise, type Turn, tableOf, turnOf } from './comparison.ts'
 import { noOpSpanMicroseconds } from './no-op.ts'
+import { telemetryShare } from './profile.ts'
 import { Sink } from './sink-process.ts'
 import { System, type SystemOptions } from './system.ts'
 
-const usage = `npm run bench:telemetry -- [--json] [--in-flight 32] [--warm-up 3] [--seconds 5] [--rounds 5] [--before FOLDER]
+const usage = `npm run bench:telemetry -- [--json] [--in-flight 32] [--warm-up 15] [--seconds 15] [--rounds 4] [--before FOLDER] [--profile]
 
 Prints for each variant, as medians over the rounds: rate, median and 99th percentile, the ratio of rates to \`off\` in the same round with
-its least and greatest value, the CPU seconds per 1,000 transfers of all processes but the sink with the same ratio, and how they divide
-(servers: both PostgreSQL and NATS). Spans and metrics go by OTLP to a sink that reads them and throws them away. The sink has a
+its least and greatest value, the CPU seconds per 1,000 transfers of all processes but the sink with the same ratio, that ratio again with the servers' CPU as the
+yardstick (both PostgreSQL and NATS do the same for a transfer in every variant, so what the machine does to all falls out), and how they
+divide. Spans and metrics go by OTLP to a sink that reads them and throws them away. The sink has a
 process of its own, whose CPU is in a column of its own, yet comes from the same cores: the rate has to bear it.
 Last, in microseconds: what the calls of the OpenTelemetry API cost for one transfer with telemetry off.
 --before also measures a checkout of an older state of this repository, with its packages installed.
+--profile runs every process under the profiler, and prints for each variant which share of JavaScript's busy time went into telemetry's
+own code: that hardly depends on what else the machine does, yet misses garbage and longer messages. The other figures suffer from it.
 --json prints one JSON object a line instead, the single turns included.
 `
 
@@ -32,10 +36,11 @@ const { values } = parseArgs({
   options: {
     json: { type: 'boolean', default: false },
     'in-flight': { type: 'string', default: '32' },
-    'warm-up': { type: 'string', default: '3' },
-    seconds: { type: 'string', default: '5' },
-    rounds: { type: 'string', default: '5' },
+    'warm-up': { type: 'string', default: '15' },
+    seconds: { type: 'string', default: '15' },
+    rounds: { type: 'string', default: '4' },
     before: { type: 'string' },
+    profile: { type: 'boolean', default: false },
     help: { type: 'boolean', default: false },
   },
 })
@@ -44,8 +49,8 @@ const inFlight = Number(values['in-flight'])
 const warmUpMs = Number(values['warm-up']) * 1_000
 const measureMs = Number(values.seconds) * 1_000
 
-/** Metrics are exported this often, instead of once a minute, so that a turn has its share of it and more. */
-const metricIntervalMs = 5_000
+/** Metrics are exported this often, instead of once a minute, so that each measured turn has an export, and so more than its share. */
+const metricIntervalMs = measureMs
 
 if (values.help) process.stdout.write(usage)
 else await bench(Number(values.rounds))
@@ -61,12 +66,13 @@ async function bench(rounds: number): Promise<void> {
       const names = [...variants.keys()]
       const order = [...names.slice(round % names.length), ...names.slice(0, round % names.length)]
       for (const name of order) {
-        const turn = await takeTurn(nats, sink, folder, variants.get(name) ?? {})
+        const turn = await takeTurn(nats, sink, folder, profiled(variants.get(name) ?? {}, profiles(folder, name)))
         turns.get(name)?.push(turn)
         if (values.json) console.log(JSON.stringify({ round, name, ...turn }))
       }
     }
     report(turns)
+    if (values.profile) reportShares(folder, [...variants.keys()])
   } finally {
     rmSync(folder, { recursive: true, force: true })
   }
@@ -90,6 +96,24 @@ function variantsOf(endpoint: string): Map<string, SystemOptions> {
     ['a tenth', { environment: { ...on, ...tenth } }],
     ['everything', { environment: { ...on, OTEL_TRACES_SAMPLER: 'always_on' } }],
   ])
+}
+
+/** Where the profiles of a variant are. */
+function profiles(folder: string, name: string): string {
+  return join(folder, 'profiles', name)
+}
+
+function profiled(options: SystemOptions, folder: string): SystemOptions {
+  if (!values.profile) return options
+  const environment = { ...options.environment, NODE_OPTIONS: `--cpu-prof --cpu-prof-dir="${folder}"` }
+  return { ...options, environment }
+}
+
+function reportShares(folder: string, names: readonly string[]): void {
+  console.log("\nshare of JavaScript's busy time in telemetry's own code")
+  for (const name of names) {
+    console.log(`${name.padEnd(12)} ${(100 * telemetryShare(profiles(folder, name))).toFixed(1)} %`)
+  }
 }
 
 async function takeTurn(nats: NatsServer, sink: Sink, folder: string, options: SystemOptions): Promise<Turn> {

@@ -6,7 +6,7 @@ import type { Append, AppendRefusal, AppendReply, Entry, HeartbeatReply, LogInde
 import type { Starts } from './peer-starts.ts'
 import { chunkBytes, readChunk, readSnapshotReply, writeChunk, writeSnapshotReply } from './snapshot-codec.ts'
 
-/** First byte of every message and of every entry on disk. */
+/** First byte of every message, and of an entry that lies alone on disk. */
 const version = 1
 /** More than any message needs besides its entries. */
 export const maxHeaderBytes = 64
@@ -199,11 +199,13 @@ function checkVersion(reader: ByteReader): void {
   if (found !== version) throw new MalformedMessageError(`its version is ${found}, this program reads ${version}`)
 }
 
-function writeEntry(writer: ByteWriter, entry: Entry): void {
+/** An entry, whose index is told by where it lies. */
+export function writeEntry(writer: ByteWriter, entry: Entry): void {
   writer.number(entry.term).byte(entryKinds.indexOf(entry.kind)).bytes(entry.command)
 }
 
-function readEntry(reader: ByteReader, index: LogIndex): Entry {
+/** @throws MalformedMessageError when it is no entry. */
+export function readEntry(reader: ByteReader, index: LogIndex): Entry {
   const term = reader.number() as Term
   const kind = entryKinds[reader.byte()]
   if (kind === undefined) throw new MalformedMessageError('the kind of an entry is unknown')
@@ -212,14 +214,10 @@ function readEntry(reader: ByteReader, index: LogIndex): Entry {
   return { term, index, kind, command }
 }
 
-/** An entry as it lies on disk; its index is the key that it lies under. */
-export function encodeEntry(entry: Entry): Uint8Array {
-  const writer = new ByteWriter(entryBytes(entry)).byte(version)
-  writeEntry(writer, entry)
-  return writer.written()
-}
-
-/** @throws MalformedMessageError when it is no entry, or none of this version. */
+/**
+ * Reads an entry that lies alone on disk, as those of a store of version 1 or 2 do; its index is the key that it lies under.
+ * @throws MalformedMessageError when it is no entry, or none of this version.
+ */
 export function decodeEntry(bytes: Uint8Array, index: LogIndex): Entry {
   const reader = new ByteReader(bytes)
   checkVersion(reader)

@@ -42,8 +42,8 @@ export class Leftovers {
       if (keys.length === 0) this.generations.shift()
     }
     if (this.entriesUpTo === 0) return
-    const indexes = this.medium.indexes(plus(0 as LogIndex, 1), this.entriesUpTo, limit)
-    for (const index of indexes) writer.removeEntry(index)
+    const indexes = this.medium.blockIndexes(plus(0 as LogIndex, 1), this.entriesUpTo, limit)
+    for (const index of indexes) writer.removeBlock(index)
     if (indexes.length === 0) this.entriesUpTo = 0 as LogIndex
   }
 }

@@ -18,12 +18,13 @@ export const recordKeys: Readonly<Record<RecordName, Buffer>> = {
 export function logKey(index: number): Buffer {
   const key = Buffer.allocUnsafe(9)
   key.write(logPrefix, 'latin1')
-  key.writeBigUInt64BE(BigInt(index), 1)
+  key.writeUInt32BE(Math.floor(index / 2 ** 32), 1)
+  key.writeUInt32BE(index % 2 ** 32, 5)
   return key
 }
 
 export function indexOf(key: Buffer): LogIndex {
-  return Number(key.readBigUInt64BE(1)) as LogIndex
+  return (key.readUInt32BE(1) * 2 ** 32 + key.readUInt32BE(5)) as LogIndex
 }
 
 /** What the keys of one generation of the space begin with: characters of one byte each. */

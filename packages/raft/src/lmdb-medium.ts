@@ -41,14 +41,14 @@ class LmdbView implements MediumView {
     return bytes
   }
 
-  *entries(from: LogIndex, to: LogIndex): Iterable<readonly [index: LogIndex, bytes: Uint8Array]> {
+  *blocks(from: LogIndex, to: LogIndex): Iterable<readonly [last: LogIndex, bytes: Uint8Array]> {
     for (const { key, value } of this.database.getRange({
       ...this.options,
       start: logKey(from),
       end: logKey(to + 1),
     })) {
       const bytes = unseal(value, key)
-      if (bytes === undefined) throw damaged(this.place, `entry ${indexOf(key)}`)
+      if (bytes === undefined) throw damaged(this.place, `the block of entries up to ${indexOf(key)}`)
       yield [indexOf(key), bytes]
     }
   }
@@ -90,9 +90,9 @@ export class LmdbMedium extends LmdbView implements Medium {
     this.maxMapBytes = maxMapBytes
   }
 
-  indexes(from: LogIndex, to: LogIndex, limit: number, last = false): readonly LogIndex[] {
+  blockIndexes(from: LogIndex, to: LogIndex, limit: number, highest = false): readonly LogIndex[] {
     const [low, high] = [logKey(from), logKey(to)]
-    const range = last ? { start: high, end: low, reverse: true } : { start: low, end: high }
+    const range = highest ? { start: high, end: low, reverse: true } : { start: low, end: high }
     return [...this.database.getKeys({ ...range, inclusiveEnd: true, limit })].map(indexOf)
   }
 
@@ -135,11 +135,11 @@ export class LmdbMedium extends LmdbView implements Medium {
   private readonly writer: MediumWriter = {
     putRecord: (name, bytes) => this.put(recordKeys[name], seal(bytes)),
     removeRecord: (name) => this.remove(recordKeys[name]),
-    putEntry: (index, bytes) => {
-      const key = logKey(index)
+    putBlock: (last, bytes) => {
+      const key = logKey(last)
       this.put(key, seal(bytes, key))
     },
-    removeEntry: (index) => this.remove(logKey(index)),
+    removeBlock: (last) => this.remove(logKey(last)),
     putValue: (generation, key, { buffer, byteOffset, byteLength }) =>
       this.put(spaceKey(spacePrefix(generation), key), Buffer.from(buffer, byteOffset, byteLength)),
     removeValue: (generation, key) => this.remove(spaceKey(spacePrefix(generation), key)),

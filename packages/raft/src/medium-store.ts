@@ -1,7 +1,7 @@
-import { decodeEntry, encodeEntry } from './codec.ts'
 import { invariant } from './invariant.ts'
 import { Leftovers } from './leftovers.ts'
 import { entryBytes, plus } from './log.ts'
+import { blocksOf, encodeBlock, entriesIn, headOf } from './log-blocks.ts'
 import { LogSizes } from './log-sizes.ts'
 import type { Medium, MediumWriter } from './medium.ts'
 import type { Entry, LogIndex, ReplicaId, Term } from './message.ts'
@@ -80,9 +80,9 @@ export class MediumStore implements LogStore {
     invariant(from > this.base.index, `entry ${from} is in the log, which begins after ${this.base.index}`)
     const entries: Entry[] = []
     let bytes = 0
-    for (const [index, encoded] of this.medium.entries(from, plus(from, maxEntries - 1))) {
-      if (index !== plus(from, entries.length)) throw damaged(this.medium.place, `entry ${from + entries.length}`)
-      const entry = decode(encoded, index, this.medium.place)
+    const to = Math.min(from + maxEntries - 1, this.lastIndex) as LogIndex
+    for (const entry of entriesIn(this.medium, from, to)) {
+      if (entry.index !== plus(from, entries.length)) throw damaged(this.medium.place, `entry ${from + entries.length}`)
       bytes += entryBytes(entry)
       if (bytes > maxBytes && entries.length > 0) break
       entries.push(entry)
@@ -119,7 +119,6 @@ export class MediumStore implements LogStore {
     await this.commit((writer) => {
       writer.putRecord('state', encodeStoredState(state))
       this.putEntries(writer, entries)
-      for (let index = last + 1; index <= lastIndex; index++) writer.removeEntry(index as LogIndex)
       for (const [key, value] of changes) {
         if (value === undefined) writer.removeValue(base.generation, key)
         else writer.putValue(base.generation, key, value)
@@ -153,7 +152,7 @@ export class MediumStore implements LogStore {
       writer.putRecord('base', encodeBase(nextBase))
       writer.removeRecord('staged')
       // Those before it are left over. Those after it would look like the log's: they have to be gone at once.
-      for (let beyond = plus(index, 1); beyond <= lastIndex; beyond = plus(beyond, 1)) writer.removeEntry(beyond)
+      this.removeBlocks(writer, plus(index, 1), lastIndex)
     })
     this.state = state
     this.base = nextBase
@@ -193,12 +192,29 @@ export class MediumStore implements LogStore {
 
   private putEntries(writer: MediumWriter, entries: readonly Entry[]): void {
     const [first] = entries
-    if (first !== undefined && first.index <= this.lastIndex) this.sizes.removedFrom(first.index)
-    for (const entry of entries) {
-      const encoded = encodeEntry(entry)
-      writer.putEntry(entry.index, encoded)
-      this.sizes.added(entry.index, encoded.length)
+    if (first !== undefined && first.index <= this.lastIndex) this.cutFrom(writer, first.index)
+    this.putBlocks(writer, entries)
+    for (const entry of entries) this.sizes.added(entry.index, entryBytes(entry))
+  }
+
+  /** The log ends before `index` from now on. */
+  private cutFrom(writer: MediumWriter, index: LogIndex): void {
+    const head = headOf(this.medium, index)
+    this.removeBlocks(writer, index, this.lastIndex)
+    this.putBlocks(writer, head)
+    this.sizes.removedFrom(index)
+  }
+
+  private putBlocks(writer: MediumWriter, entries: readonly Entry[]): void {
+    for (const block of blocksOf(entries)) {
+      const last = block.at(-1)
+      if (last !== undefined) writer.putBlock(last.index, encodeBlock(block))
     }
+  }
+
+  /** Removes the blocks that end in `[from, to]`. */
+  private removeBlocks(writer: MediumWriter, from: LogIndex, to: LogIndex): void {
+    for (const last of this.medium.blockIndexes(from, to, to - from + 1)) writer.removeBlock(last)
   }
 
   private putRuns(writer: MediumWriter, peerStarts: ReadonlyMap<ReplicaId, number>): void {
@@ -207,7 +223,8 @@ export class MediumStore implements LogStore {
 
   private putBase(writer: MediumWriter, next: StoredBase, before: StoredBase): void {
     writer.putRecord('base', encodeBase(next))
-    for (let index = plus(before.index, 1); index <= next.index; index = plus(index, 1)) writer.removeEntry(index)
+    // A block that goes on beyond the new base stays: its first entries are no part of the log any more.
+    this.removeBlocks(writer, plus(before.index, 1), next.index)
   }
 
   private baseAt(index: LogIndex): StoredBase {
@@ -239,13 +256,12 @@ export class MediumStore implements LogStore {
   private checkLog(): LogIndex {
     const { place } = this.medium
     let { index, term } = this.base
-    const end = this.medium.indexes(plus(index, 1), Number.MAX_SAFE_INTEGER as LogIndex, 1, true)[0] ?? index
-    for (const [found, encoded] of this.medium.entries(plus(index, 1), end)) {
+    const end = this.medium.blockIndexes(plus(index, 1), Number.MAX_SAFE_INTEGER as LogIndex, 1, true)[0] ?? index
+    for (const entry of entriesIn(this.medium, plus(index, 1), end)) {
       index = plus(index, 1)
-      const entry = found === index ? decode(encoded, index, place) : undefined
-      if (entry === undefined || entry.term < term) throw damaged(place, `entry ${index}`)
+      if (entry.index !== index || entry.term < term) throw damaged(place, `entry ${index}`)
       term = entry.term
-      this.sizes.added(index, encoded.length)
+      this.sizes.added(index, entryBytes(entry))
     }
     if (index < end) throw damaged(place, `entry ${index + 1}`)
     const { appliedIndex } = this.state
@@ -263,12 +279,4 @@ function putStaged(writer: MediumWriter, staged: StoredStaged | undefined, chunk
   }
   writer.putRecord('staged', encodeStaged(staged))
   for (const [key, value] of chunk?.values ?? []) writer.putValue(staged.generation, key, value)
-}
-
-function decode(bytes: Uint8Array, index: LogIndex, place: string): Entry {
-  try {
-    return decodeEntry(bytes, index)
-  } catch (cause) {
-    throw damaged(place, `entry ${index}`, cause)
-  }
 }

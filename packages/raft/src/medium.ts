@@ -5,13 +5,15 @@ export type RecordName = 'identity' | 'state' | 'base' | 'runs' | 'staged'
 
 /** What a store's disk holds, as of one moment. */
 export interface MediumView {
+  /** Where it is, for people. */
+  readonly place: string
   /** @throws StoreError `damaged` when it is not what was written. */
   record(name: RecordName): Uint8Array | undefined
   /**
-   * Entries of the log in `[from, to]` that are there, in order.
+   * Blocks of the log whose last index is in `[from, to]`, in order, each with that index.
    * @throws StoreError `damaged` when one is not what was written.
    */
-  entries(from: LogIndex, to: LogIndex): Iterable<readonly [index: LogIndex, bytes: Uint8Array]>
+  blocks(from: LogIndex, to: LogIndex): Iterable<readonly [last: LogIndex, bytes: Uint8Array]>
   value(generation: number, key: string): Uint8Array | undefined
   /** Values of one generation of the space whose key starts with `prefix` and lies after `after`, in key order. */
   values(
@@ -26,18 +28,17 @@ export interface MediumView {
 export interface MediumWriter {
   putRecord(name: RecordName, bytes: Uint8Array): void
   removeRecord(name: RecordName): void
-  putEntry(index: LogIndex, bytes: Uint8Array): void
-  removeEntry(index: LogIndex): void
+  /** `last` is the index of its last entry. */
+  putBlock(last: LogIndex, bytes: Uint8Array): void
+  removeBlock(last: LogIndex): void
   putValue(generation: number, key: string, value: Uint8Array): void
   removeValue(generation: number, key: string): void
 }
 
 /** What is under a store: ordered keys whose commits are atomic and durable. Its own reads see what was committed last. */
 export interface Medium extends MediumView {
-  /** Where it is, for people. */
-  readonly place: string
-  /** Indexes of entries in `[from, to]` that are there: the lowest ones, or the highest when `last`. */
-  indexes(from: LogIndex, to: LogIndex, limit: number, last?: boolean): readonly LogIndex[]
+  /** Last indexes of the blocks that have them in `[from, to]`: the lowest ones, or the highest when `highest`. */
+  blockIndexes(from: LogIndex, to: LogIndex, limit: number, highest?: boolean): readonly LogIndex[]
   /** Generations of the space of which there is any value. */
   generations(): readonly number[]
   /**

@@ -5,9 +5,10 @@ import type { LogBase, StagedSnapshot, StoredState, StoreIdentity } from './stor
 
 /**
  * Version of everything in a store. A store of a later one is not touched. Version 1 had no base, no generations of the space, no
- * count of starts and no memberships: what it lacks has a value that means the same.
+ * count of starts and no memberships: what it lacks has a value that means the same. Entries of versions 1 and 2 lie alone, each
+ * under a key of its own.
  */
-const version = 2
+const version = 3
 const oldestVersion = 1
 
 /** Where the values of the space are. */

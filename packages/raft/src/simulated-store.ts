@@ -1,4 +1,5 @@
 import type { Disk, SimulatedDisk } from '@verdict/runtime/simulated'
+import { plus } from './log.ts'
 import type { Medium, MediumView, MediumWriter, PinnedView, RecordName } from './medium.ts'
 import { MediumStore, putFirstRecords } from './medium-store.ts'
 import type { LogIndex } from './message.ts'
@@ -43,11 +44,10 @@ class SimulatedView implements MediumView {
     return this.contents.get(recordKey(name))
   }
 
-  *entries(from: LogIndex, to: LogIndex): Iterable<readonly [index: LogIndex, bytes: Uint8Array]> {
-    for (let index = from; index <= to; index = (index + 1) as LogIndex) {
-      const bytes = this.contents.get(logKey(index))
-      if (bytes === undefined) return
-      yield [index, bytes]
+  *blocks(from: LogIndex, to: LogIndex): Iterable<readonly [last: LogIndex, bytes: Uint8Array]> {
+    for (let last = from; last <= to; last = plus(last, 1)) {
+      const bytes = this.contents.get(logKey(last))
+      if (bytes !== undefined) yield [last, bytes]
     }
   }
 
@@ -78,12 +78,12 @@ class SimulatedMedium extends SimulatedView implements Medium {
     this.disk = disk
   }
 
-  indexes(from: LogIndex, to: LogIndex, limit: number, last = false): readonly LogIndex[] {
+  blockIndexes(from: LogIndex, to: LogIndex, limit: number, highest = false): readonly LogIndex[] {
     const found = this.disk
       .list(logPrefix)
       .map(([key]) => Number(key.slice(logPrefix.length)) as LogIndex)
       .filter((index) => index >= from && index <= to)
-    return (last ? found.toReversed() : found).slice(0, limit)
+    return (highest ? found.toReversed() : found).slice(0, limit)
   }
 
   generations(): readonly number[] {
@@ -112,8 +112,8 @@ function writerTo(change: (key: string, bytes: Uint8Array | undefined) => unknow
   return {
     putRecord: (name, bytes) => change(recordKey(name), bytes),
     removeRecord: (name) => change(recordKey(name), undefined),
-    putEntry: (index, bytes) => change(logKey(index), bytes),
-    removeEntry: (index) => change(logKey(index), undefined),
+    putBlock: (last, bytes) => change(logKey(last), bytes),
+    removeBlock: (last) => change(logKey(last), undefined),
     putValue: (generation, key, value) => change(spaceKey(generation, key), value),
     removeValue: (generation, key) => change(spaceKey(generation, key), undefined),
   }

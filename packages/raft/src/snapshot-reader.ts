@@ -1,5 +1,5 @@
-import { decodeEntry } from './codec.ts'
 import { invariant } from './invariant.ts'
+import { entriesIn } from './log-blocks.ts'
 import type { PinnedView } from './medium.ts'
 import type { LogIndex, ReplicaId, Term } from './message.ts'
 import { damaged, decodeBase, decodeStoredState, type StoredBase } from './record.ts'
@@ -30,9 +30,9 @@ export function openReader(view: PinnedView, place: string, members: readonly Re
 
 function termOf(view: PinnedView, base: StoredBase, index: LogIndex): Term {
   if (index === base.index) return base.term
-  const [found] = view.entries(index, index)
+  const [found] = entriesIn(view, index, index)
   invariant(found !== undefined, `entry ${index}, the last that is applied, is in the log`)
-  return decodeEntry(found[1], index).term
+  return found.term
 }
 
 function readValues(

@@ -54,7 +54,7 @@ test('an entry that is not what was written is noticed, and the error says what 
     await store.close()
     await damage(path, Buffer.from([0x4c, 0, 0, 0, 0, 0, 0, 0, 2]))
     await expect(openLmdbStore({ ...identity, path })).rejects.toThrow(
-      /entry 2 .* leave this replica out.* under a new id/,
+      /entries up to 2 .* leave this replica out.* under a new id/,
     )
   }))
 
@@ -272,6 +272,17 @@ async function putRaw(path: string, records: Readonly<Record<string, object>>): 
   await database.close()
 }
 
+/** Lays the log's first entries, of term 1, each under a key of its own, as programs before version 3 did. */
+async function putEntriesAlone(path: string, count: number): Promise<void> {
+  const database = open<Buffer, Buffer>({ path, noSubdir: false, encoding: 'binary', keyEncoding: 'binary' })
+  for (let index = 1; index <= count; index++) {
+    const { command } = entryAt(index, 1)
+    const key = Buffer.from([0x4c, 0, 0, 0, 0, 0, 0, 0, index])
+    await database.put(key, seal(Buffer.from([1, 1, 1, command.length, ...command]), key))
+  }
+  await database.close()
+}
+
 test('a store of version 1 is opened as it is, and is of this version from the first write on', () =>
   inFolder(async (path) => {
     const { group, replica, members } = identity
@@ -280,6 +291,7 @@ test('a store of version 1 is opened as it is, and is of this version from the f
     const changes = new Map([['a', Buffer.from('1')]])
     await first.write(batchOf({ entries: [entryAt(1, 1), entryAt(2, 1)], appliedIndex: 1 as LogIndex, changes }))
     await first.close()
+    await putEntriesAlone(path, 2)
     await putRaw(path, { I: { version: 1, group, replica, members }, H: { term: 3, votedFor: 'n2', appliedIndex: 1 } })
     const store = await openLmdbStore({ ...identity, path })
     expect(store.state).toEqual({
@@ -288,11 +300,12 @@ test('a store of version 1 is opened as it is, and is of this version from the f
       membership: { index: 0, voters: members, learners: [] },
     })
     expect([store.base.index, store.lastIndex, spaceOf(store)]).toEqual([0, 2, ['a=1']])
-    await store.write(batchOf({ ...store.state }))
+    await store.write(batchOf({ ...store.state, entries: [entryAt(2, 3), entryAt(3, 3)] }))
+    expect(store.read(1 as LogIndex, 9, 999)).toEqual([entryAt(1, 1), entryAt(2, 3), entryAt(3, 3)])
     await store.close()
-    await putRaw(path, { I: { version: 3, group, replica, members } })
+    await putRaw(path, { I: { version: 4, group, replica, members } })
     await expect(openLmdbStore({ ...identity, path })).rejects.toMatchObject({
       code: 'future-version',
-      message: expect.stringContaining('version 3, this program reads versions 1 to 2'),
+      message: expect.stringContaining('version 4, this program reads versions 1 to 3'),
     })
   }))

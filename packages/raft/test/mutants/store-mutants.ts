@@ -14,7 +14,7 @@ export const storeMutants: readonly Mutant[] = [
   {
     fault: 'an installed snapshot leaves the log behind it',
     file: 'medium-store.ts',
-    code: 'for (let beyond = plus(index, 1); beyond <= lastIndex; beyond = plus(beyond, 1)) writer.removeEntry(beyond)',
+    code: 'this.removeBlocks(writer, plus(index, 1), lastIndex)',
     replacement: '',
     caughtBy: [
       test(
@@ -118,8 +118,8 @@ export const storeMutants: readonly Mutant[] = [
   {
     fault: 'a log whose terms go back is opened',
     file: 'medium-store.ts',
-    code: 'if (entry === undefined || entry.term < term) throw',
-    replacement: 'if (entry === undefined) throw',
+    code: 'if (entry.index !== index || entry.term < term) throw',
+    replacement: 'if (entry.index !== index) throw',
     caughtBy: [test('simulated-store', 'what is applied never goes back, and a log whose terms do is damaged')],
   },
   {
@@ -204,6 +204,44 @@ export const storeMutants: readonly Mutant[] = [
       test(
         'simulated-store',
         'what a write under way forgets is no part of the log any more, though the write may not have been told of yet',
+      ),
+      histories,
+    ],
+  },
+  {
+    fault: 'a log that is cut in the middle of a block loses the part of it that stays',
+    file: 'medium-store.ts',
+    code: 'this.putBlocks(writer, head)',
+    replacement: '',
+    caughtBy: [
+      test(
+        'log-blocks',
+        'a log in blocks is the log that was written, however it was added to, cut off, overwritten and compacted',
+      ),
+      histories,
+    ],
+  },
+  {
+    fault: 'a log that is cut in the middle of a block keeps an entry too many',
+    file: 'log-blocks.ts',
+    code: 'filter((entry) => entry.index < index)',
+    replacement: 'filter((entry) => entry.index <= index)',
+    caughtBy: [
+      test(
+        'log-blocks',
+        'a log in blocks is the log that was written, however it was added to, cut off, overwritten and compacted',
+      ),
+    ],
+  },
+  {
+    fault: 'a block is looked for under its first entry',
+    file: 'log-blocks.ts',
+    code: 'view.blocks(from, plus(to, maxBlockEntries - 1))',
+    replacement: 'view.blocks(from, to)',
+    caughtBy: [
+      test(
+        'log-blocks',
+        'a log in blocks is the log that was written, however it was added to, cut off, overwritten and compacted',
       ),
       histories,
     ],

@@ -1,12 +1,13 @@
 import type { SimulatedDisk } from '@verdict/runtime/simulated'
-import { decodeEntry } from '../../src/codec.ts'
-import type { LogIndex, Term } from '../../src/message.ts'
+import { decodeBlock, maxBlockEntries } from '../../src/log-blocks.ts'
+import type { Entry, LogIndex, Term } from '../../src/message.ts'
 import { decodeBase, decodeStoredState } from '../../src/record.ts'
 import type { HardState } from '../../src/state.ts'
 
 /** What the disk of one replica holds at this moment, read past the replica. */
 export class Flushed {
   readonly #disk: Pick<SimulatedDisk, 'contents' | 'name'>
+  readonly #blocks = new WeakMap<Uint8Array, readonly Entry[]>()
   #read: { readonly bytes: Uint8Array | undefined; readonly hardState: HardState } | undefined
 
   constructor(disk: Pick<SimulatedDisk, 'contents' | 'name'>) {
@@ -31,8 +32,17 @@ export class Flushed {
   termAt(index: number): Term | undefined {
     const base = this.#base
     if (index <= base.index) return index === base.index ? base.term : undefined
-    const bytes = this.#disk.contents.get(`log/${String(index).padStart(16, '0')}`)
-    return bytes === undefined ? undefined : decodeEntry(bytes, index as LogIndex).term
+    for (let last = index; last < index + maxBlockEntries; last++) {
+      const bytes = this.#disk.contents.get(`log/${String(last).padStart(16, '0')}`)
+      if (bytes !== undefined) return this.#block(bytes, last as LogIndex).find((entry) => entry.index === index)?.term
+    }
+    return undefined
+  }
+
+  #block(bytes: Uint8Array, last: LogIndex): readonly Entry[] {
+    const read = this.#blocks.get(bytes) ?? decodeBlock(bytes, last)
+    this.#blocks.set(bytes, read)
+    return read
   }
 
   get #base(): ReturnType<typeof decodeBase> {
