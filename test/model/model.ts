@@ -14,8 +14,9 @@ const isFailure = process.argv.includes('--mutants') ? await missMutants() : sea
 process.exitCode = isFailure ? 1 : 0
 
 function searchAll(): boolean {
-  const all = process.argv.includes('--large') ? largeScenarios : scenarios
-  const chosen = all.filter(({ name }) => words.length === 0 || words.includes(name))
+  const all = [...scenarios, ...largeScenarios]
+  const unnamed = process.argv.includes('--large') ? largeScenarios : scenarios
+  const chosen = words.length === 0 ? unnamed : all.filter(({ name }) => words.includes(name))
   if (chosen.length === 0) {
     console.log(`No scenario has this name. There are: ${all.map(({ name }) => `"${name}"`).join(', ')}.`)
     return true

@@ -205,6 +205,25 @@ export const overlapping: readonly Scenario[] = [
   },
   {
     ...plain,
+    name: 'reruns',
+    shows: 'two runs of one kept id overlap, and may be given up: paid once (rule R17)',
+    reaches: ['committed, settled', 'told committed', 'told replayed', 'told in doubt'],
+    mark: 'kept',
+    participants: [twiceAtP],
+    runs: [patientAtP, { ...patientAtP, timesOut: true }],
+    isCalled: false,
+    faults: oneElection,
+    deposedActs: false,
+  },
+]
+
+/** Small enough that all of them together are searched whenever the tests run. */
+export const scenarios: readonly Scenario[] = [...interactiveOnes, ...oneShots, ...overlapping]
+
+/** Minutes, and gigabytes, each. */
+export const largeScenarios: readonly Scenario[] = [
+  {
+    ...plain,
     name: 'two lists, two instances',
     shows: 'the second list meets an instance that remembers nothing of the first one',
     reaches: ['aborted, settled', 'committed, settled', 'told replayed'],
@@ -217,24 +236,6 @@ export const overlapping: readonly Scenario[] = [
     faults: oneElection,
     deposedActs: false,
   },
-  {
-    ...plain,
-    name: 'reruns',
-    shows: 'two runs of one kept id overlap, and may be given up: paid once (rule R17)',
-    reaches: ['committed, settled', 'told committed', 'told replayed', 'told in doubt'],
-    mark: 'kept',
-    participants: [twiceAtP],
-    runs: [patientAtP, { ...patientAtP, timesOut: true }],
-    isCalled: false,
-    faults: oneElection,
-  },
-]
-
-/** Small enough that all of them together are searched whenever the tests run. */
-export const scenarios: readonly Scenario[] = [...interactiveOnes, ...oneShots, ...overlapping]
-
-/** Minutes, and gigabytes, each. */
-export const largeScenarios: readonly Scenario[] = [
   {
     ...plain,
     name: 'commit, three terms',
@@ -252,7 +253,7 @@ export const largeScenarios: readonly Scenario[] = [
   },
   {
     ...plain,
-    name: 'two lists, two leaders',
+    name: 'two lists, one branch shared',
     shows: 'two lists of one kept id, one branch shared, and another leader',
     mark: 'kept',
     participants: [twiceAtP, atQ],
@@ -262,7 +263,7 @@ export const largeScenarios: readonly Scenario[] = [
   },
   {
     ...plain,
-    name: 'reruns',
+    name: 'reruns, two participants',
     shows: 'two runs of one kept id overlap at two participants',
     mark: 'kept',
     participants: [twiceAtP, { ...atQ, openings: 2 }],
