@@ -1,8 +1,9 @@
 import type { DecisionRecord } from '@verdict/protocol'
 import type { Mail, Word } from './mail.ts'
-import type { Participant } from './participant.ts'
+import type { Participant } from './participant-state.ts'
 import type { Run } from './run.ts'
-import type { State, World } from './world.ts'
+import type { State } from './state.ts'
+import type { World } from './world.ts'
 
 /** What is wrong with a state, if anything is. */
 export function violationOf(world: World, state: State): string | undefined {

@@ -1,5 +1,5 @@
 import type { IdMark, ParticipantName } from '@verdict/protocol'
-import type { Nature } from './participant.ts'
+import type { Nature } from './participant-state.ts'
 import type { Plan } from './run.ts'
 
 /**

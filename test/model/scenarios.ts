@@ -1,5 +1,5 @@
 import { p, q } from './names.ts'
-import type { Nature } from './participant.ts'
+import type { Nature } from './participant-state.ts'
 import type { Plan } from './run.ts'
 import type { Faults, Scenario } from './scenario.ts'
 

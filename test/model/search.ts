@@ -1,6 +1,7 @@
 import { endsWell, reachedIn, violationOf, violationOfMail, violationOfStep } from './invariants.ts'
 import type { Scenario } from './scenario.ts'
-import { isSame, type State, type Successor, World } from './world.ts'
+import { isSame, type State, type Successor } from './state.ts'
+import { World } from './world.ts'
 
 export interface Found {
   readonly states: number
