@@ -10,6 +10,7 @@ import {
   type ParticipantName,
   type Payload,
   participantName,
+  type Reason,
   type Token,
   type TransactionId,
 } from '@verdict/protocol'
@@ -38,6 +39,9 @@ export function nonceOf(run: number): Nonce {
 }
 
 export const nothing: Payload = new Uint8Array() as Payload
+
+/** Why anything is refused. */
+export const refusal: Reason = { code: 'no', message: 'No.', retryable: false }
 
 /** The only budget there is. Time stands still until a step lets something run out. */
 export const budgetMs = 100

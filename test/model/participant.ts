@@ -40,7 +40,7 @@ import {
 } from '@verdict/protocol'
 import type { Choose } from './choice.ts'
 import type { Mail, ToParticipant } from './mail.ts'
-import { nothing, tokenOf } from './names.ts'
+import { nothing, refusal, tokenOf } from './names.ts'
 import {
   type Instance,
   limits,
@@ -399,5 +399,3 @@ class Desk {
     this.#at.send({ to: 'group', from: 'participant', participant: this.#at.participant.name, message })
   }
 }
-
-const refusal: Reason = { code: 'no', message: 'No.', retryable: false }

@@ -25,12 +25,11 @@ import {
   operationsHash,
   type ParticipantName,
   parseId,
-  type Reason,
   sealList,
   type TransactionId,
 } from '@verdict/protocol'
 import type { Mail, ToRun } from './mail.ts'
-import { budgetMs, nonceOf, nothing } from './names.ts'
+import { budgetMs, nonceOf, nothing, refusal } from './names.ts'
 
 /** What a client sets out to do. */
 export interface Plan {
@@ -346,5 +345,3 @@ class Desk {
     return parseId(this.#id).mark === 'kept'
   }
 }
-
-const refusal: Reason = { code: 'no', message: 'No.', retryable: false }
