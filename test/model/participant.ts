@@ -288,8 +288,7 @@ class Desk {
         return
       case 'tombstone': {
         this.#drop()
-        const written = tombstoneIn(participant.resource, this.#isUnderway)
-        if (written === 'done') this.#acknowledge(told, 'aborted')
+        if (tombstoneIn(participant.resource, this.#isUnderway) === 'done') this.#acknowledge(told, 'aborted')
         return
       }
       case 'hazard':
