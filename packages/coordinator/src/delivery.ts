@@ -9,6 +9,7 @@ interface Recipient {
   readonly token: Token | undefined
   acknowledged: boolean
   sent: number
+  /** When to tell it (again). */
   resendAtMs: number
 }
 
@@ -16,6 +17,8 @@ interface Recipient {
 export interface Delivery {
   record: DecisionRecord
   readonly recipients: Recipient[]
+  /** Whether it waits for one that has much to acknowledge: then it is told seldom. */
+  readonly patient: boolean
   /** Values by branch in the record's order, as far as votes and acknowledgements brought them. */
   results: (readonly Payload[] | undefined)[]
 }
@@ -30,7 +33,8 @@ export type DeliveryEvent =
     }
   /** Nobody listened at the instance that was told. */
   | { readonly kind: 'unreachable'; readonly participant: ParticipantName; readonly instance: InstanceId }
-  | { readonly kind: 'woke' }
+  /** Those that are held back have too much to acknowledge already, and are not told yet. */
+  | { readonly kind: 'woke'; readonly heldBack: readonly ParticipantName[] }
 
 export type DeliveryEffect =
   | {
@@ -39,21 +43,34 @@ export type DeliveryEffect =
       /** The instance to tell; any of them when undefined. */
       readonly instance: InstanceId | undefined
       readonly token: Token | undefined
+      readonly first: boolean
     }
+  /** It has acknowledged; `told` says whether it was told by this delivery before. */
+  | { readonly kind: 'heard'; readonly participant: ParticipantName; readonly told: boolean }
   /** Every branch has acknowledged. */
   | { readonly kind: 'settled' }
 
-/** A delivery that has sent nothing yet: wake it. */
-export function newDelivery(record: DecisionRecord): Delivery {
+/** Those that are told the outcome of a record (rule R8). */
+export function toldOf(record: DecisionRecord): readonly ParticipantName[] {
+  return record.branches.filter(({ vote }) => isTold(record, vote)).map(({ participant }) => participant)
+}
+
+/** A delivery that has sent nothing yet: wake it. `waitingFor` are those that have not acknowledged, where that is known. */
+export function newDelivery(
+  record: DecisionRecord,
+  { waitingFor, patient = false }: { readonly waitingFor?: readonly ParticipantName[]; readonly patient?: boolean } = {},
+): Delivery {
+  const awaited = waitingFor && new Set(waitingFor)
   return {
     record,
+    patient,
     recipients: record.branches
       .filter(({ vote }) => isTold(record, vote))
       .map(({ participant, instance, token }) => ({
         participant,
         instance,
         token,
-        acknowledged: false,
+        acknowledged: awaited?.has(participant) === false,
         sent: 0,
         resendAtMs: 0,
       })),
@@ -75,13 +92,33 @@ export function advanceDelivery(
       const recipient = delivery.recipients.find(({ participant }) => participant === event.participant)
       if (recipient === undefined || recipient.acknowledged || recipient.instance !== event.instance) return []
       // Any other instance reaches the same resource; it was told already when the hint comes late.
-      return recipient.sent % 2 === 1 ? [tell(recipient, nowMs, timing)] : []
+      return recipient.sent % 2 === 1 ? [tell(delivery, recipient, nowMs, timing)] : []
     }
     case 'woke':
-      return delivery.recipients
-        .filter(({ acknowledged: done, resendAtMs }) => !done && nowMs >= resendAtMs)
-        .map((recipient) => tell(recipient, nowMs, timing))
+      return woke(delivery, event.heldBack, nowMs, timing)
   }
+}
+
+function woke(
+  delivery: Delivery,
+  heldBack: readonly ParticipantName[],
+  nowMs: number,
+  timing: CommitTiming,
+): DeliveryEffect[] {
+  const effects: DeliveryEffect[] = []
+  for (const recipient of delivery.recipients) {
+    if (recipient.acknowledged || nowMs < recipient.resendAtMs) continue
+    if (heldBack.includes(recipient.participant)) recipient.resendAtMs = nowMs + timing.maxResendMs
+    else effects.push(tell(delivery, recipient, nowMs, timing))
+  }
+  return effects
+}
+
+/** Those that have not acknowledged; only the ones that were told, where that is asked for. */
+export function awaitedBy({ recipients }: Delivery, { told = false } = {}): readonly ParticipantName[] {
+  return recipients
+    .filter(({ acknowledged: done, sent }) => !done && (!told || sent > 0))
+    .map(({ participant }) => participant)
 }
 
 /** When the delivery wants to be woken next; undefined when all have acknowledged. */
@@ -100,13 +137,20 @@ function acknowledged(delivery: Delivery, event: Extract<DeliveryEvent, { kind: 
   recipient.acknowledged = true
   const position = record.branches.findIndex(({ participant }) => participant === event.participant)
   results[position] ??= event.results
-  return recipients.every(({ acknowledged: done }) => done) ? [{ kind: 'settled' }] : []
+  const heard = { kind: 'heard', participant: event.participant, told: recipient.sent > 0 } as const
+  return recipients.every(({ acknowledged: done }) => done) ? [heard, { kind: 'settled' }] : [heard]
 }
 
-function tell(recipient: Recipient, nowMs: number, { resendMs, maxResendMs }: CommitTiming): DeliveryEffect {
+function tell(
+  { patient }: Delivery,
+  recipient: Recipient,
+  nowMs: number,
+  { resendMs, maxResendMs }: CommitTiming,
+): DeliveryEffect {
   // First to the instance that voted, which has the connection; resends alternate between it and any (rule R8).
   const instance = recipient.sent % 2 === 0 ? recipient.instance : undefined
-  recipient.resendAtMs = nowMs + Math.min(resendMs * 2 ** recipient.sent, maxResendMs)
+  recipient.resendAtMs = nowMs + (patient ? maxResendMs : Math.min(resendMs * 2 ** recipient.sent, maxResendMs))
   recipient.sent += 1
-  return { kind: 'tell', participant: recipient.participant, instance, token: recipient.token }
+  const { participant, token, sent } = recipient
+  return { kind: 'tell', participant, instance, token, first: sent === 1 }
 }

@@ -112,6 +112,11 @@ export class Leader {
     return this.commits.size
   }
 
+  /** Decided transactions that some branch has not acknowledged, as far as this leader came to them. */
+  get unsettled(): number {
+    return this.deliveries.count
+  }
+
   private requested({ subject, payload, replyTo }: BusMessage): void {
     const owner = readOwner(subject)
     if (owner === undefined || replyTo === undefined || !isInboxOf(replyTo, this.ports.namespace, owner)) {

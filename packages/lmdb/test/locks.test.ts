@@ -1,8 +1,14 @@
+import type { TransactionId } from '@verdict/protocol'
 import { beforeEach, expect, test } from 'vitest'
 import { LockAbandonedError, LockTable, LockTimeoutError } from '../src/locks.ts'
 
+interface Owner {
+  readonly name: string
+  readonly id?: TransactionId
+}
+
 let fire: (() => void)[]
-let locks: LockTable<{ name: string }>
+let locks: LockTable<Owner>
 const [a, b, c] = [{ name: 'a' }, { name: 'b' }, { name: 'c' }]
 
 const clock = {
@@ -13,7 +19,7 @@ const clock = {
 }
 
 /** Who has got the lock so far, in order. */
-function watch(log: string[], owner: { name: string }, key: string, mode: 'shared' | 'exclusive' | 'intent') {
+function watch(log: string[], owner: Owner, key: string, mode: 'shared' | 'exclusive' | 'intent') {
   return locks.acquire(owner, key, mode, 100).then(
     () => void log.push(owner.name),
     (error: Error) => void log.push(`${owner.name}: ${error.name}`),

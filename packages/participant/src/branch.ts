@@ -32,20 +32,28 @@ export function newBranch(
   nowMs: number,
   limits: BranchLimits,
 ): { readonly branch: Branch; readonly effects: BranchEffect[] } {
-  const branch = blank(opening, nowMs)
+  const begunAtMs = nowMs - (call.ageMs ?? 0)
+  const branch = blank({ ...opening, begunAtMs, serializable: false }, nowMs)
   accept(branch, call, nowMs, limits)
   return { branch, effects: [{ kind: 'open', endsAtMs: nowMs + call.leftMs }] }
 }
 
 /** A branch that is opened, run and prepared in one go. */
 export function newOneShot(
-  opening: { readonly id: TransactionId; readonly token: Token; readonly trace: TraceContext | undefined },
+  opening: {
+    readonly id: TransactionId
+    readonly token: Token
+    readonly trace: TraceContext | undefined
+    readonly ageMs?: number | undefined
+    readonly serializable?: boolean
+  },
   sealed: SealedList,
   operations: readonly Operation[],
   leftMs: number,
   nowMs: number,
 ): { readonly branch: Branch; readonly effects: BranchEffect[] } {
-  const branch = blank({ ...opening, nonce: undefined }, nowMs)
+  const { id, token, trace, ageMs = 0, serializable = false } = opening
+  const branch = blank({ id, token, trace, nonce: undefined, begunAtMs: nowMs - ageMs, serializable }, nowMs)
   branch.sealed = sealed
   branch.endsAtMs = nowMs + leftMs
   for (const operation of operations) {
@@ -110,7 +118,10 @@ export function branchWakeAtMs(branch: Branch, { idleMs }: BranchLimits): number
   }
 }
 
-function blank(opening: Pick<Branch, 'id' | 'token' | 'nonce' | 'trace'>, nowMs: number): Branch {
+function blank(
+  opening: Pick<Branch, 'id' | 'token' | 'nonce' | 'trace' | 'begunAtMs' | 'serializable'>,
+  nowMs: number,
+): Branch {
   return {
     ...opening,
     stage: 'opening',

@@ -138,13 +138,13 @@ export class Branches {
   }
 
   #call(message: Call, asker: Asker): void {
-    const { id, n, token, leftMs } = message
+    const { id, n, token, leftMs, ageMs } = message
     const opening = token === undefined ? undefined : this.#find(id)
     if (token === undefined) this.#firstCall(message, asker)
     else if (opening === undefined) {
       this.#callers.answer(asker, message, undefined, { kind: 'refused', reason: unknownBranch })
     } else {
-      const call = { n, operation: operationOf(message), leftMs, asker }
+      const call = { n, operation: operationOf(message), leftMs, ageMs, asker }
       this.#applyCall(opening, { kind: 'called', token, call })
     }
   }
@@ -158,10 +158,10 @@ export class Branches {
   }
 
   #firstCall(message: Call, asker: Asker): void {
-    const { id, n, nonce, leftMs, trace } = message
+    const { id, n, nonce, leftMs, ageMs, trace } = message
     const { world, settings } = this.#site
     const known = this.#find(id)
-    const call = { n, operation: operationOf(message), leftMs, asker }
+    const call = { n, operation: operationOf(message), leftMs, ageMs, asker }
     if (this.#ended.get(id) !== undefined) {
       this.#callers.answer(asker, message, undefined, { kind: 'busy' })
       return
@@ -195,14 +195,15 @@ export class Branches {
   }
 
   #oneShot(message: Prepare, operations: readonly Operation[], asked: Work): void {
-    const { id, list, digest, leftMs, trace } = message
+    const { id, list, digest, leftMs, ageMs, isolation, trace } = message
     const sealed: SealedList = { list, digest }
     const reason = this.#noRoom()
     // Its first copy may be prepared already, by another instance: only an id that is not here is refused.
     if (reason !== undefined) void this.#votes.consult(id, sealed, refusedBallot(reason), asked)
     else {
       const nowMs = this.#site.world.clock.nowMs()
-      this.#begin(newOneShot({ id, token: this.#newToken(), trace }, sealed, operations, leftMs, nowMs), asked)
+      const opening = { id, token: this.#newToken(), trace, ageMs, serializable: isolation === 'serializable' }
+      this.#begin(newOneShot(opening, sealed, operations, leftMs, nowMs), asked)
     }
   }
 

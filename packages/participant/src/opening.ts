@@ -1,6 +1,6 @@
 import { type Payload, parseId, type Reason, type TransactionId } from '@verdict/protocol'
 import type { Branch, BranchEffect, BranchEvent, SealedList } from './branch-state.ts'
-import { patienceMs } from './patience.ts'
+import { lockPatienceMs } from './patience.ts'
 import { notOpened } from './reason.ts'
 import { type OpenBranch, type PrepareResult, ResourceRefusal } from './resource.ts'
 import { type RunResult, runOperation } from './run.ts'
@@ -33,8 +33,9 @@ export class Opening {
     try {
       if (this.#mayHaveRun && (await resource.look(this.id)).state !== 'nothing') return { kind: 'met-row' }
       if (this.branch.stage !== 'opening') return { kind: 'not-opened', reason: notOpened }
-      const lockTimeoutMs = patienceMs(this.#site, endsAtMs - world.clock.nowMs())
-      this.#open = await resource.open({ lockTimeoutMs })
+      const nowMs = world.clock.nowMs()
+      const lockTimeoutMs = lockPatienceMs(this.#site, endsAtMs - nowMs, nowMs - this.branch.begunAtMs)
+      this.#open = await resource.open({ lockTimeoutMs, id: this.id })
       return { kind: 'opened' }
     } catch (error) {
       if (error instanceof ResourceRefusal) return { kind: 'not-opened', reason: error.reason }
@@ -60,7 +61,7 @@ export class Opening {
   }
 
   async prepare({ digest }: SealedList, results: readonly Payload[] | undefined): Promise<PrepareResult> {
-    const { id, token, trace } = this.branch
+    const { id, token, trace, serializable } = this.branch
     try {
       return await this.#opened().prepare({
         id,
@@ -68,6 +69,7 @@ export class Opening {
         token,
         ...(results === undefined ? {} : { results }),
         ...(trace === undefined ? {} : { trace }),
+        ...(serializable ? { serializable } : {}),
       })
     } catch (error) {
       recordThrown(error)

@@ -1,6 +1,5 @@
 import {
-  maxLabelLength,
-  maxTextLength,
+  cutReason,
   NestedCallError,
   ProtocolError,
   type Reason,
@@ -43,11 +42,7 @@ export function reasonOf(error: unknown, failing: Failing): Reason {
 
 /** Reasons are kept in the log: text that user code made is cut to what fits there. */
 function bounded(reason: Reason): Reason {
-  return {
-    ...reason,
-    code: reason.code.slice(0, maxLabelLength) || reasonCodes.operationFailed,
-    message: reason.message.slice(0, maxTextLength),
-  }
+  return cutReason({ ...reason, code: reason.code || reasonCodes.operationFailed })
 }
 
 export const draining: Reason = {

@@ -4,6 +4,7 @@ import pg from 'pg'
 import { type Connection, isStoreError, sqlState } from './connection.ts'
 import { makeGid } from './gid.ts'
 import { beginBranch, rowOf } from './journal.ts'
+import { LockWatch, type LockWitness } from './lock-watch.ts'
 import { reason, reasonOf, sqlStates } from './reason.ts'
 import { BranchSession, type Sql } from './session.ts'
 import { operations } from './tracing.ts'
@@ -14,7 +15,7 @@ export const rowTimeoutMs = 100
 const endTimeoutMs = 30_000 // a server, or its synchronous standby, that takes longer is asked again by recovery
 
 /** What a branch asks of the resource that opened it. */
-export interface BranchHome {
+export interface BranchHome extends LockWitness {
   readonly participant: ParticipantName
   readonly lockTimeoutMs: number
   /** Whether a branch of this id is in the list of prepared transactions. */
@@ -38,7 +39,7 @@ export class PostgresBranch implements OpenBranch<{ readonly sql: Sql }> {
     this.#connection = connection
     this.#home = home
     void attempt(connection.script(beginBranch(connection, home.lockTimeoutMs)))
-    this.#sql = new BranchSession(connection)
+    this.#sql = new BranchSession(connection, new LockWatch(connection, home, home.lockTimeoutMs))
     this.session = { sql: this.#sql }
   }
 
@@ -46,7 +47,8 @@ export class PostgresBranch implements OpenBranch<{ readonly sql: Sql }> {
     if (this.#ending) throw new Error('broken invariant: a branch is prepared once, and not after its rollback')
     return this.#end(async () => {
       if (this.#connection.lost) return refused(lostBefore)
-      return (this.#sql.wrote ? undefined : await this.#endUnlessWritten()) ?? (await this.#write(note))
+      const mayHaveRead = !this.#sql.wrote && !note.serializable
+      return (mayHaveRead ? await this.#endUnlessWritten() : undefined) ?? (await this.#write(note))
     })
   }
 
@@ -94,7 +96,8 @@ export class PostgresBranch implements OpenBranch<{ readonly sql: Sql }> {
   async #write(note: BranchNote): Promise<PrepareResult> {
     const { participant, lockTimeoutMs } = this.#home
     const gid = makeGid(participant, { ...note, history: this.#connection.history })
-    const written = rowOf(participant, note, this.#connection, { rowTimeoutMs, lockTimeoutMs })
+    const mayOnlyHaveRead = note.serializable === true && !this.#sql.wrote
+    const written = rowOf(participant, note, this.#connection, { rowTimeoutMs, lockTimeoutMs }, mayOnlyHaveRead)
     const [row, prepared] = await Promise.all([
       attempt(this.#connection.query(written, operations.insertRow)),
       attempt(this.#connection.command(`prepare transaction '${gid}'`, operations.prepare)),

@@ -74,11 +74,12 @@ export function beginBranch({ role }: Connection, lockTimeoutMs: number): readon
 
 // A row waits for another one of its id only shortly, while deferred constraints, which come after it, wait as long as any
 // statement: hence a lock time-out before (`where`) and one after (`returning`). NOT NULL turns two findings into a failure that
-// keeps PREPARE, sent right behind, from succeeding: no mark (`state`), and nothing written (`xid`).
+// keeps PREPARE, sent right behind, from succeeding: no mark (`state`), and nothing written where something should be (`xid`).
 const insertRow = `
   insert into verdict.branch (participant, id, digest, token, results, trace, state, xid)
   select $1::text, $2::text, $3::text, $4::text, $5::bytea[], $6::jsonb,
-    case when current_setting('verdict.branch', true) = current_user then 'committed' end, pg_current_xact_id_if_assigned()
+    case when current_setting('verdict.branch', true) = current_user then 'committed' end,
+    case when $10::boolean then pg_current_xact_id() else pg_current_xact_id_if_assigned() end
   where set_config('lock_timeout', $7, true) is not null and set_config('synchronous_commit', $8, true) is not null
   returning set_config('lock_timeout', $9, true)`
 
@@ -95,6 +96,7 @@ export function rowOf(
   note: BranchNote,
   { synchronousCommit }: Connection,
   waits: RowWaits,
+  mayOnlyHaveRead: boolean,
 ): Statement {
   const { id, digest, token, results, trace } = note
   const what = [
@@ -104,7 +106,7 @@ export function rowOf(
     results?.map((value) => Buffer.from(value)) ?? null,
     trace ? JSON.stringify(trace) : null,
   ]
-  const how = [`${waits.rowTimeoutMs}ms`, synchronousCommit, `${waits.lockTimeoutMs}ms`]
+  const how = [`${waits.rowTimeoutMs}ms`, synchronousCommit, `${waits.lockTimeoutMs}ms`, mayOnlyHaveRead]
   return { name: 'verdict_row', text: insertRow, values: [participant, ...what, ...how] }
 }
 

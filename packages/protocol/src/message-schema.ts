@@ -69,6 +69,8 @@ type Kind<U extends { kind: string }, K extends U['kind']> = Extract<U, { kind: 
 type Context = z.RefinementCtx<unknown>
 
 const leftMs = wholeNumber(0, maxBudgetMs)
+const ageMs = z.exactOptional(wholeNumber(0, maxBudgetMs))
+const isolation = z.exactOptional(z.literal('serializable'))
 const index = wholeNumber(0)
 /** Values by branch, for a one-shot. */
 const results = z.union([listOf(branchResults, 0, maxBranches), z.literal('pending')])
@@ -82,6 +84,7 @@ const call = objectOf<Call>()({
   operation: label(),
   args: payload,
   leftMs,
+  ageMs,
   trace: z.exactOptional(trace),
 }).superRefine((message, context) => {
   if ((message.n === 1) === (message.token === undefined)) return
@@ -108,6 +111,9 @@ const commit = objectOf<Commit>()({
   digest,
   leftMs,
   operations: z.exactOptional(listOf(branchOperations, 1, maxBranches)),
+  ageMs,
+  ordered: z.exactOptional(z.literal(true)),
+  isolation,
   wait: z.enum(['decided', 'applied']),
   trace: z.exactOptional(trace),
 }).superRefine((message, context) => {
@@ -200,6 +206,8 @@ const prepare = objectOf<Prepare>()({
   digest,
   operations: z.exactOptional(branchOperations),
   leftMs,
+  ageMs,
+  isolation,
   term: index,
   horizon: epoch,
   trace: z.exactOptional(trace),

@@ -1,3 +1,4 @@
+import { LockTimeoutError } from '@verdict/lmdb/internal'
 import type { ParticipantName, TransactionId } from '@verdict/protocol'
 import type { Server, Transaction } from './server.ts'
 import { SimulatedSqlError, sqlStates } from './sql-error.ts'
@@ -26,8 +27,8 @@ export class Backend {
     return result
   }
 
-  begin(lockTimeoutMs: number): void {
-    this.#transaction = { instance: this.#instance, writes: new Map(), failed: false }
+  begin(lockTimeoutMs: number, id?: TransactionId): void {
+    this.#transaction = { instance: this.#instance, id, writes: new Map(), failed: false }
     this.#lockTimeoutMs = lockTimeoutMs
   }
 
@@ -138,7 +139,8 @@ export class Backend {
     try {
       await this.#server.locks.acquire(transaction, key, mode, this.#lockTimeoutMs)
     } catch (cause) {
-      throw new SimulatedSqlError(sqlStates.lockNotAvailable, String(cause))
+      const heldBy = cause instanceof LockTimeoutError ? cause.heldBy : []
+      throw new SimulatedSqlError(sqlStates.lockNotAvailable, String(cause), heldBy)
     }
   }
 }
