@@ -11,7 +11,7 @@ import {
 } from '@verdict/protocol'
 import { coordinatorService, methods } from '@verdict/protocol/telemetry'
 import { type Conclusion, readDecided, readFound } from './answer.ts'
-import { ask } from './ask.ts'
+import { ask, wholeMs } from './ask.ts'
 import type { Ending } from './ending.ts'
 import { CommittedWithHazards, InDoubt, TransactionAborted } from './errors.ts'
 import type { Group, Line } from './group.ts'
@@ -33,6 +33,10 @@ export interface Sealed {
   /** The operations of each branch in the list's order, for a one-shot. */
   readonly operations?: readonly (readonly Operation[])[]
   readonly wait: 'decided' | 'applied'
+  /** How a one-shot is to be run. */
+  readonly ordered?: boolean
+  readonly isolation?: 'serializable' | undefined
+  readonly begunAtMs: number
   readonly endsAtMs: number
   readonly signal: AbortSignal | undefined
 }
@@ -123,7 +127,7 @@ async function askForCommit(
   { trace, resent }: TracedCall,
 ): Promise<Conclusion> {
   const { world, inbox, subjects, owner } = line
-  const { id, digest, operations, wait, endsAtMs, signal } = sealed
+  const { id, digest, operations, ordered, isolation, wait, begunAtMs, endsAtMs, signal } = sealed
   let partial: Conclusion | undefined
   const read = (decided: Decided): ReturnType<typeof readDecided> => {
     if (decided.id !== id) return undefined
@@ -138,7 +142,10 @@ async function askForCommit(
       id,
       list: sealed.list,
       digest,
-      leftMs: Math.max(0, Math.round(endsAtMs - nowMs)),
+      leftMs: wholeMs(endsAtMs - nowMs),
+      ageMs: wholeMs(nowMs - begunAtMs),
+      ...(ordered && { ordered }),
+      ...(isolation && { isolation }),
       // Results that are not known yet come with acknowledgements; once the budget is spent the outcome alone is worth more.
       wait: nowMs >= endsAtMs ? 'decided' : partial === undefined ? wait : 'applied',
       ...(operations && { operations }),

@@ -52,6 +52,7 @@ export class Interactive implements Transaction {
   busy = false
   private readonly line: Line
   private readonly nonce: Nonce
+  private readonly begunAtMs: number
   private readonly endsAtMs: number
   private readonly signal: AbortSignal | undefined
   private readonly ending = new AbortController()
@@ -62,10 +63,16 @@ export class Interactive implements Transaction {
 
   constructor(
     line: Line,
-    plan: { readonly id: TransactionId; readonly endsAtMs: number; readonly signal: AbortSignal | undefined },
+    plan: {
+      readonly id: TransactionId
+      readonly begunAtMs: number
+      readonly endsAtMs: number
+      readonly signal: AbortSignal | undefined
+    },
   ) {
     this.line = line
     this.id = plan.id
+    this.begunAtMs = plan.begunAtMs
     this.endsAtMs = plan.endsAtMs
     this.signal = plan.signal
     this.nonce = makeToken(line.world.random.bytes(12))
@@ -152,10 +159,10 @@ export class Interactive implements Transaction {
   }
 
   private async callNow(participant: ParticipantName, operation: Operation): Promise<unknown> {
-    const { id, nonce, endsAtMs } = this
+    const { id, nonce, begunAtMs, endsAtMs } = this
     const { branch, n } = beginCall(this.branches, participant)
     const signal = this.ending.signal
-    const called = await callOperation(this.line, { id, nonce, branch, n, operation, endsAtMs, signal })
+    const called = await callOperation(this.line, { id, nonce, branch, n, operation, begunAtMs, endsAtMs, signal })
     switch (called.kind) {
       case 'value':
         callAnswered(branch, called.opening)
@@ -178,7 +185,7 @@ export class Interactive implements Transaction {
   }
 
   /** Before commit was asked for, giving up releases the branches and logs nothing (rule R3). */
-  private giveUp(error: unknown): TransactionAborted {
+  giveUp(error: unknown): TransactionAborted {
     const thrown = error instanceof TransactionAborted && error.id === this.id ? error : undefined
     poison(this.branches, thrown?.reason ?? reasonOf(error))
     this.branches.sealed = true

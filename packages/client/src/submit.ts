@@ -89,10 +89,10 @@ async function submitTraced<const C extends readonly PlannedCall[]>(
   plan: Plan,
   span: Span,
 ): Promise<Submitted<ValuesOf<C>>> {
-  const { id, kept, budgetMs, wait, signal } = plan
+  const { id, kept, begunAtMs, budgetMs, wait, signal, ordered, isolation } = plan
   const planned = planBranches(calls)
   span.setAttribute(spanAttributes.branches, planned.length)
-  const endsAtMs = line.world.clock.nowMs() + budgetMs
+  const endsAtMs = begunAtMs + budgetMs
   const before = kept ? await findBefore(line, { id, deadlineMs: endsAtMs, signal }) : undefined
   if (before !== undefined) return { outcome: 'committed', replayed: true, values: undefined, receipt: before.receipt }
 
@@ -104,7 +104,9 @@ async function submitTraced<const C extends readonly PlannedCall[]>(
     })),
   )
   const operations = planned.map((branch) => branch.operations)
-  const committed = await commit(line, group, { id, list, operations, wait, endsAtMs, signal })
+  const how = { wait, ordered, isolation, begunAtMs, endsAtMs, signal }
+  const leave = line.crowd.join(planned.map(({ participant }) => participant).join(', '))
+  const committed = await commit(line, group, { id, list, operations, ...how }).finally(leave)
   const results = committed.replayed ? undefined : committed.results
   const values = results === undefined ? undefined : readValues(calls, planned, results)
   return { outcome: 'committed', replayed: committed.replayed, values, receipt: committed.receipt } as Submitted<

@@ -51,12 +51,12 @@ async function runTraced<T>(
   plan: Plan,
   span: Span,
 ): Promise<Executed<T> | Replayed> {
-  const { id, kept, budgetMs, wait, signal } = plan
-  const endsAtMs = line.world.clock.nowMs() + budgetMs
+  const { id, kept, begunAtMs, budgetMs, wait, signal } = plan
+  const endsAtMs = begunAtMs + budgetMs
   const before = kept ? await findBefore(line, { id, deadlineMs: endsAtMs, signal }) : undefined
   if (before !== undefined) return replayed(before)
 
-  const interactive = new Interactive(line, { id, endsAtMs, signal })
+  const interactive = new Interactive(line, { id, begunAtMs, endsAtMs, signal })
   let value: T
   try {
     value = await interactive.run(work)
@@ -69,7 +69,15 @@ async function runTraced<T>(
   try {
     const branches = calledBranches(interactive.branches)
     if (branches.length === 0) return { outcome: 'committed', replayed: false, value, receipt: nothingWritten(id) }
-    const committed = await commit(line, group, { id, list: sealList(branches), wait, endsAtMs, signal })
+    const leave = joinCrowd(line, interactive)
+    const committed = await commit(line, group, {
+      id,
+      list: sealList(branches),
+      wait,
+      begunAtMs,
+      endsAtMs,
+      signal,
+    }).finally(leave)
     if (committed.replayed) return replayed(committed)
     return { outcome: 'committed', replayed: false, value, receipt: committed.receipt }
   } finally {
@@ -96,6 +104,15 @@ async function lookAfterFailure(
     if (!busy) throw failure
     if (looks === busyLooks) throw new InDoubt(id, 'another run of it is under way', { kept: true, cause: failure })
     await new Promise<void>((resolve) => clock.after(busyPauseMs * looks, resolve))
+  }
+}
+
+/** Its commit waits for all that it has called. @throws TransactionAborted, with its branches released, when too many do */
+function joinCrowd(line: Line, interactive: Interactive): () => void {
+  try {
+    return line.crowd.join([...interactive.branches.byParticipant.keys()].toSorted().join(', '))
+  } catch (error) {
+    throw interactive.giveUp(error)
   }
 }
 

@@ -185,7 +185,14 @@ export class Commits {
     const known = this.underway.get(id)
     if (known !== undefined) return known
     const commit = newCommit(id, parseId(id).mark === 'kept')
-    const fresh: Underway = { commit, waiters: [], tracing: trace(), askedAtMs: undefined, bytes: 0, awaitedBytes: undefined }
+    const fresh: Underway = {
+      commit,
+      waiters: [],
+      tracing: trace(),
+      askedAtMs: undefined,
+      bytes: 0,
+      awaitedBytes: undefined,
+    }
     this.underway.set(id, fresh)
     return fresh
   }

@@ -1,6 +1,6 @@
 import type { Ack, DecisionRecord, HazardKind, InstanceId, ParticipantName, TransactionId } from '@verdict/protocol'
-import { type Clock, Schedule } from '@verdict/runtime'
 import type { LogIndex } from '@verdict/raft'
+import { type Clock, Schedule } from '@verdict/runtime'
 import { Alarm } from './alarm.ts'
 import { Backlog } from './backlog.ts'
 import { maxSettledIds } from './command.ts'

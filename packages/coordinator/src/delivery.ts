@@ -58,7 +58,10 @@ export function toldOf(record: DecisionRecord): readonly ParticipantName[] {
 /** A delivery that has sent nothing yet: wake it. `waitingFor` are those that have not acknowledged, where that is known. */
 export function newDelivery(
   record: DecisionRecord,
-  { waitingFor, patient = false }: { readonly waitingFor?: readonly ParticipantName[]; readonly patient?: boolean } = {},
+  {
+    waitingFor,
+    patient = false,
+  }: { readonly waitingFor?: readonly ParticipantName[]; readonly patient?: boolean } = {},
 ): Delivery {
   const awaited = waitingFor && new Set(waitingFor)
   return {

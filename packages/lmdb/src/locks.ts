@@ -19,7 +19,9 @@ export class LockTimeoutError extends Error {
   readonly heldBy: readonly LockHolder[]
 
   constructor(key: string, timeoutMs: number, heldBy: readonly LockHolder[]) {
-    super(`The lock of ${JSON.stringify(key)} was not free within ${timeoutMs} ms: ${describeHolders(heldBy)}. Try again.`)
+    super(
+      `The lock of ${JSON.stringify(key)} was not free within ${timeoutMs} ms: ${describeHolders(heldBy)}. Try again.`,
+    )
     this.heldBy = heldBy
   }
 }
@@ -176,7 +178,10 @@ export class LockTable<Owner extends LockOwner> {
 /** Those that `owner` waits for; where nobody holds what it wants, those that came before it. */
 function holdersOf<Owner extends LockOwner>(lock: Lock<Owner>, owner: Owner, what: string): LockHolder[] {
   const inTheWay = [...lock.holders].filter(([holder]) => holder !== owner)
-  const before = lock.waiters.slice(0, lock.waiters.findIndex((waiter) => waiter.owner === owner))
+  const before = lock.waiters.slice(
+    0,
+    lock.waiters.findIndex((waiter) => waiter.owner === owner),
+  )
   const found = inTheWay.length > 0 ? inTheWay : before.map((waiter) => [waiter.owner, waiter.mode] as const)
   return found.slice(0, maxLockHolders).map(([{ id }, mode]) => ({
     what,

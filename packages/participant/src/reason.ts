@@ -1,10 +1,4 @@
-import {
-  cutReason,
-  NestedCallError,
-  ProtocolError,
-  type Reason,
-  reasonCodes,
-} from '@verdict/protocol'
+import { cutReason, NestedCallError, ProtocolError, type Reason, reasonCodes } from '@verdict/protocol'
 import { Refusal } from './refusal.ts'
 import { type Resource, ResourceRefusal } from './resource.ts'
 
