@@ -39,6 +39,8 @@ export class Voters implements Bus {
   /** Outcomes that were sent to each. */
   readonly told = new Map<ParticipantName, number>()
   readonly manners = new Map<ParticipantName, Manner>()
+  /** CPU milliseconds that the participants themselves took, to read what they are told. */
+  readingMs = 0
   readonly #handlers = new Map<string, (message: BusMessage) => void>()
   readonly #waiting = new Map<number, (message: Message) => void>()
   #requests = 0
@@ -109,9 +111,11 @@ export class Voters implements Bus {
     this.#tell(group as GroupId, participantName(participant), payload, onNoResponders)
   }
 
-  // Nothing but what an answer needs is read, and not checked again: it is the leader that is measured.
   #tell(group: GroupId, participant: ParticipantName, payload: Uint8Array, unheard?: () => void): void {
+    const before = process.cpuUsage()
     const { message } = decodePacket(payload)
+    const { user, system } = process.cpuUsage(before)
+    this.readingMs += (user + system) / 1_000
     if (message.type === 'prepare') {
       const { id, digest } = message
       const { instance, token } = openingOf(participant)
