@@ -18,7 +18,7 @@ export function holdersOf(error: Error): readonly LockHolder[] {
 }
 
 // Whoever holds the very lock that the session waits for. `pg_blocking_pids` alone knows which of them are in its way; a prepared
-// transaction is process 0 to it, has no process in `pg_locks`, and is known there by its xid.
+// transaction is process 0 to it, has no process in `pg_locks`, and is known there by the lock on its own xid.
 const selectHolders = `
   select holder.pid, holder.mode, waited.locktype as kind, session.application_name as application, prepared.gid,
     case when waited.database = (select oid from pg_database where datname = current_database())
@@ -32,9 +32,11 @@ const selectHolders = `
     and holder.classid is not distinct from waited.classid and holder.objid is not distinct from waited.objid
     and holder.objsubid is not distinct from waited.objsubid
   left join pg_stat_activity session on session.pid = holder.pid
-  left join pg_prepared_xacts prepared
-    on holder.pid is null and prepared.transaction::text = split_part(holder.virtualtransaction, '/', 2)
+  left join pg_locks own on holder.pid is null and own.pid is null and own.locktype = 'transactionid'
+    and own.virtualtransaction = holder.virtualtransaction
+  left join pg_prepared_xacts prepared on prepared.transaction = own.transactionid
   where waited.pid = $1 and not waited.granted and coalesce(holder.pid, 0) = any(pg_blocking_pids($1))
+    and (holder.pid is not null or prepared.gid is not null)
   limit $2`
 
 interface Found {
