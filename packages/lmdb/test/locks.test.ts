@@ -102,3 +102,20 @@ test('locks of before a restart are held again, and two holders of one are a bro
   expect(locks.heldBy(a)).toEqual([['k', 'exclusive']])
   expect(() => locks.restore(b, 'k', 'shared')).toThrow('broken invariant')
 })
+
+test('a lock that was not free in time is explained with who held it, or who came before', async () => {
+  const [holder, first, last] = ['t1', 't2', undefined].map((id) => ({ name: 'x', id: id as TransactionId | undefined }))
+  if (!holder || !first || !last) throw new Error('Broken invariant: three were made.')
+  const table = new LockTable<{ id?: TransactionId | undefined }>(clock)
+  await table.acquire(holder, 'k', 'shared', 100)
+  const waits = [table.acquire(first, 'k', 'exclusive', 100), table.acquire(last, 'k', 'shared', 100)]
+  fire[1]?.()
+  await expect(waits[1]).rejects.toMatchObject({ heldBy: [{ what: 'k', mode: 'shared', transaction: 't1' }] })
+  fire[0]?.()
+  await expect(waits[0]).rejects.toThrow('"k" was not free within 100 ms: k is held by transaction t1 (shared). Try again.')
+  const upgrade = table.acquire(holder, 'k', 'exclusive', 100)
+  await expect(upgrade).resolves.toBeUndefined()
+  const behind = table.acquire(last, 'k', 'exclusive', 100)
+  fire.at(-1)?.()
+  await expect(behind).rejects.toMatchObject({ heldBy: [{ mode: 'exclusive', transaction: 't1' }] })
+})
