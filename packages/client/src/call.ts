@@ -9,7 +9,7 @@ import {
   reasonCodes,
   type TransactionId,
 } from '@verdict/protocol'
-import { ask, type Taken, wholeMs } from './ask.ts'
+import { type Asked, ask, type Taken, wholeMs } from './ask.ts'
 import type { OpenedBranch, Opening } from './branches.ts'
 import type { Ending } from './ending.ts'
 import type { Line } from './group.ts'
@@ -54,18 +54,24 @@ export async function callOperation(line: Line, call: OneCall): Promise<Called> 
   const { id, branch, operation } = call
   const site = { service: branch.participant, method: operation.name, id }
   const leave = line.crowd.join(branch.participant)
+  let isAnswered = false
+  const ask = async (traced: TracedCall): Promise<Called> => {
+    const asked = await askForResult(line, call, traced)
+    isAnswered = asked.kind === 'answered'
+    return asked.kind === 'answered' ? asked.value : { kind: 'failed', reason: unanswered(call, asked.why) }
+  }
   try {
-    return await line.telemetry.call(site, (traced) => askForResult(line, call, traced), endingOf)
+    return await line.telemetry.call(site, ask, endingOf)
   } finally {
-    leave()
+    leave(isAnswered)
   }
 }
 
-async function askForResult(line: Line, call: OneCall, { trace, resent }: TracedCall): Promise<Called> {
+async function askForResult(line: Line, call: OneCall, { trace, resent }: TracedCall): Promise<Asked<Called>> {
   const { world, inbox, subjects, owner } = line
   const { id, nonce, branch, n, operation, begunAtMs, endsAtMs, signal } = call
   const { participant, opening } = branch
-  const asked = await ask(world, inbox, {
+  return await ask(world, inbox, {
     subject: opening ? subjects.call(participant, opening.instance, owner) : subjects.firstCall(participant, owner),
     message: (nowMs) => ({
       type: 'call',
@@ -86,8 +92,6 @@ async function askForResult(line: Line, call: OneCall, { trace, resent }: Traced
     signal,
     resent,
   })
-  if (asked.kind === 'answered') return asked.value
-  return { kind: 'failed', reason: unanswered(call, asked.why) }
 }
 
 function endingOf(called: Called): Ending {

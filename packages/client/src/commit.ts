@@ -7,13 +7,14 @@ import {
   type Operation,
   type Payload,
   parseId,
+  reasonCodes,
   type TransactionId,
 } from '@verdict/protocol'
 import { coordinatorService, methods } from '@verdict/protocol/telemetry'
 import { type Conclusion, readDecided, readFound } from './answer.ts'
 import { ask, wholeMs } from './ask.ts'
 import type { Ending } from './ending.ts'
-import { CommittedWithHazards, InDoubt, TransactionAborted } from './errors.ts'
+import { CommittedWithHazards, InDoubt, isTransactionAborted, TransactionAborted } from './errors.ts'
 import type { Group, Line } from './group.ts'
 import { type LookRequest, look, whyUnanswered } from './look.ts'
 import { type Receipt, receiptOf } from './receipt.ts'
@@ -54,6 +55,26 @@ export type Committed =
 export interface Replayed {
   readonly replayed: true
   readonly receipt: Receipt
+}
+
+/** Commits, and leaves those that wait for the same participants: `leave` is told whether they did their part. */
+export async function commitInCrowd(
+  line: Line,
+  group: Group,
+  sealed: Sealed,
+  leave: (isAnswered: boolean) => void,
+): Promise<Committed> {
+  let isAnswered = false
+  try {
+    const committed = await commit(line, group, sealed)
+    isAnswered = true
+    return committed
+  } catch (error) {
+    isAnswered = isTransactionAborted(error) && error.reason.code !== reasonCodes.budgetSpent
+    throw error
+  } finally {
+    leave(isAnswered)
+  }
 }
 
 /**

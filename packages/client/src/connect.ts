@@ -70,7 +70,7 @@ export async function connect(options: ConnectOptions): Promise<Verdict> {
   const late = (by: Answerer, answer: Answer): void => releaseStray(line, by, answer)
   const telemetry = new ClientTelemetry(world.clock)
   const inbox = new Inbox(world, under, owner, late, telemetry.metering)
-  const line: Line = { world, inbox, subjects: under, owner, held, crowd: new Crowd(), telemetry }
+  const line: Line = { world, inbox, subjects: under, owner, held, crowd: new Crowd(world.clock), telemetry }
   const hangUp = async (): Promise<void> => {
     inbox.stop()
     if (given === undefined) await world.bus.close()

@@ -16,7 +16,7 @@ import {
   sealList,
 } from '@verdict/protocol'
 import { spanAttributes } from '@verdict/protocol/telemetry'
-import { commit, findBefore } from './commit.ts'
+import { commitInCrowd, findBefore } from './commit.ts'
 import { ClientError, tooManyBranches } from './errors.ts'
 import type { Group, Line } from './group.ts'
 import { type Arguments, callsTo, plannedOperation } from './interactive.ts'
@@ -106,7 +106,7 @@ async function submitTraced<const C extends readonly PlannedCall[]>(
   const operations = planned.map((branch) => branch.operations)
   const how = { wait, ordered, isolation, begunAtMs, endsAtMs, signal }
   const leave = line.crowd.join(planned.map(({ participant }) => participant).join(', '))
-  const committed = await commit(line, group, { id, list, operations, ...how }).finally(leave)
+  const committed = await commitInCrowd(line, group, { id, list, operations, ...how }, leave)
   const results = committed.replayed ? undefined : committed.results
   const values = results === undefined ? undefined : readValues(calls, planned, results)
   return { outcome: 'committed', replayed: committed.replayed, values, receipt: committed.receipt } as Submitted<

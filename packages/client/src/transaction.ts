@@ -2,7 +2,7 @@ import type { Span } from '@opentelemetry/api'
 import { sealList, type TransactionId } from '@verdict/protocol'
 import { spanAttributes } from '@verdict/protocol/telemetry'
 import { calledBranches } from './branches.ts'
-import { commit, findBefore, graceMs, type Replayed as ReplayedCommit } from './commit.ts'
+import { commitInCrowd, findBefore, graceMs, type Replayed as ReplayedCommit } from './commit.ts'
 import { InDoubt, isTransactionAborted } from './errors.ts'
 import type { Group, Line } from './group.ts'
 import { Interactive, type Transaction } from './interactive.ts'
@@ -70,14 +70,8 @@ async function runTraced<T>(
     const branches = calledBranches(interactive.branches)
     if (branches.length === 0) return { outcome: 'committed', replayed: false, value, receipt: nothingWritten(id) }
     const leave = joinCrowd(line, interactive)
-    const committed = await commit(line, group, {
-      id,
-      list: sealList(branches),
-      wait,
-      begunAtMs,
-      endsAtMs,
-      signal,
-    }).finally(leave)
+    const sealed = { id, list: sealList(branches), wait, begunAtMs, endsAtMs, signal }
+    const committed = await commitInCrowd(line, group, sealed, leave)
     if (committed.replayed) return replayed(committed)
     return { outcome: 'committed', replayed: false, value, receipt: committed.receipt }
   } finally {
@@ -108,7 +102,7 @@ async function lookAfterFailure(
 }
 
 /** Its commit waits for all that it has called. @throws TransactionAborted, with its branches released, when too many do */
-function joinCrowd(line: Line, interactive: Interactive): () => void {
+function joinCrowd(line: Line, interactive: Interactive): (isAnswered: boolean) => void {
   try {
     return line.crowd.join([...interactive.branches.byParticipant.keys()].toSorted().join(', '))
   } catch (error) {

@@ -133,25 +133,6 @@ describe('a transaction with a policy', () => {
   })
 })
 
-test('a participant that does not answer leaves room in the client for transactions with others', async () => {
-  const stage = new Stage()
-  stage.participant('silent', () => 'silence')
-  stage.participant('payments')
-  const outcomes = await stage.play(async (verdict) => {
-    const call = (name: string): Promise<string> =>
-      verdict
-        .transaction((tx) => tx.on<Payments>(name as 'payments').debit(input), { budgetMs: 2_000 })
-        .then(
-          () => 'committed',
-          (error: unknown) => (error instanceof TransactionAborted ? error.message.replace(/.*\): /, '') : 'other'),
-        )
-    const silent = Array.from({ length: 1_100 }, () => call('silent'))
-    return [await call('payments'), ...new Set(await Promise.all(silent))]
-  })
-  expect(outcomes[0]).toBe('committed')
-  expect(outcomes.join()).toContain('1024 transactions of this client wait for silent already')
-})
-
 test('a one-shot says in which manner it is to be run', async () => {
   const stage = new Stage()
   stage.onCommit = () => ({ kind: 'committed', applied: true, hazards: [] })
