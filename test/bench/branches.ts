@@ -112,7 +112,9 @@ async function measureSizes(scene: Scene, count: number): Promise<void> {
     const times = await scene.commit(all.slice(0, size), count, 1)
     const usedMs = (cpuMs(cpu) - (scene.voters.readingMs - readingMs)) / count
     const [perBranch, took] = [usedMs / size, median(times)].map((ms) => ms.toFixed(3))
-    console.log(`${size} branches: ${took} ms, CPU of all but the participants ${usedMs.toFixed(2)} ms, ${perBranch} ms a branch`)
+    console.log(
+      `${size} branches: ${took} ms, CPU of all but the participants ${usedMs.toFixed(2)} ms, ${perBranch} ms a branch`,
+    )
   }
 }
 

@@ -12,8 +12,8 @@ import {
   namespace,
   ownerName,
   type ParticipantName,
-  participantName,
   parseGroupId,
+  participantName,
   sealList,
   subjects,
   type Token,
@@ -144,7 +144,10 @@ const openings = new Map<ParticipantName, { readonly instance: InstanceId; reado
 function openingOf(participant: ParticipantName): { readonly instance: InstanceId; readonly token: Token } {
   const known = openings.get(participant)
   if (known !== undefined) return known
-  const made = { instance: makeToken<InstanceId>(systemRandom.bytes(12)), token: makeToken<Token>(systemRandom.bytes(12)) }
+  const made = {
+    instance: makeToken<InstanceId>(systemRandom.bytes(12)),
+    token: makeToken<Token>(systemRandom.bytes(12)),
+  }
   openings.set(participant, made)
   return made
 }
@@ -159,4 +162,3 @@ function listOf(participants: readonly ParticipantName[]): BranchList {
 export function participantsNamed(prefix: string, count: number): readonly ParticipantName[] {
   return Array.from({ length: count }, (_, place) => participantName(`${prefix}${String(place + 1).padStart(3, '0')}`))
 }
-

@@ -24,7 +24,11 @@ function places(crowd: Crowd, whom: string): number {
 describe('those that wait for one participant', () => {
   test('are no more than their share, and leave the others theirs', () => {
     const { crowd } = crowdAt()
-    expect([places(crowd, 'a'), places(crowd, 'a'), places(crowd, 'b')]).toEqual([maxWaitingForOne, 0, maxWaitingForOne])
+    expect([places(crowd, 'a'), places(crowd, 'a'), places(crowd, 'b')]).toEqual([
+      maxWaitingForOne,
+      0,
+      maxWaitingForOne,
+    ])
   })
 
   test('are few while it is silent, until it answers', () => {

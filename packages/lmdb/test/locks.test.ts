@@ -104,7 +104,10 @@ test('locks of before a restart are held again, and two holders of one are a bro
 })
 
 test('a lock that was not free in time is explained with who held it, or who came before', async () => {
-  const [holder, first, last] = ['t1', 't2', undefined].map((id) => ({ name: 'x', id: id as TransactionId | undefined }))
+  const [holder, first, last] = ['t1', 't2', undefined].map((id) => ({
+    name: 'x',
+    id: id as TransactionId | undefined,
+  }))
   if (!holder || !first || !last) throw new Error('Broken invariant: three were made.')
   const table = new LockTable<{ id?: TransactionId | undefined }>(clock)
   await table.acquire(holder, 'k', 'shared', 100)
@@ -112,7 +115,9 @@ test('a lock that was not free in time is explained with who held it, or who cam
   fire[1]?.()
   await expect(waits[1]).rejects.toMatchObject({ heldBy: [{ what: 'k', mode: 'shared', transaction: 't1' }] })
   fire[0]?.()
-  await expect(waits[0]).rejects.toThrow('"k" was not free within 100 ms: k is held by transaction t1 (shared). Try again.')
+  await expect(waits[0]).rejects.toThrow(
+    '"k" was not free within 100 ms: k is held by transaction t1 (shared). Try again.',
+  )
   const upgrade = table.acquire(holder, 'k', 'exclusive', 100)
   await expect(upgrade).resolves.toBeUndefined()
   const behind = table.acquire(last, 'k', 'exclusive', 100)

@@ -30,7 +30,11 @@ describe('a lock that was not free in time is explained with who held it:', () =
     await debit(holder, 'a1')
     const waiter = await resource.open({ lockTimeoutMs })
     const reason = await reasonOf(resource, debit(waiter, 'a1'))
-    expect(reason).toMatchObject({ code: 'lock-timeout', retryable: true, heldBy: [{ what: 'a row', transaction: id }] })
+    expect(reason).toMatchObject({
+      code: 'lock-timeout',
+      retryable: true,
+      heldBy: [{ what: 'a row', transaction: id }],
+    })
     expect(reason?.message).toContain(`at account. There a row is held by transaction ${id} (ExclusiveLock).`)
     await Promise.all([holder.rollback(), waiter.rollback()])
   })
