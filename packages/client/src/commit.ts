@@ -81,7 +81,7 @@ export async function commitInCrowd(
  * Asks the group for the commit until it tells what was decided.
  * @throws TransactionAborted, InDoubt, CommittedWithHazards
  */
-export async function commit(line: Line, group: Group, sealed: Sealed): Promise<Committed> {
+async function commit(line: Line, group: Group, sealed: Sealed): Promise<Committed> {
   const { id, list, signal } = sealed
   const digest = digestOf(id, list)
   const kept = parseId(id).mark === 'kept'

@@ -9,8 +9,8 @@ import { isTransactionAborted } from './errors.ts'
  */
 export type RetryPolicy = 'never' | 'contention' | 'retryable'
 
-/** Attempts of one transaction. With pauses that double, a budget is nearly always spent before. */
-export const maxAttempts = 12
+/** Attempts of one transaction. The budget is nearly always spent before: most wait for a lock, and all pause. */
+export const maxAttempts = 100
 
 /** First pause: long enough for whoever was waited for to end. */
 const pauseMs = 50

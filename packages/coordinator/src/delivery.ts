@@ -118,7 +118,10 @@ function woke(
 }
 
 /** Those that have not acknowledged; only the ones that were told, where that is asked for. */
-export function awaitedBy({ recipients }: Delivery, { told = false } = {}): readonly ParticipantName[] {
+export function awaitedBy(
+  { recipients }: Delivery,
+  { told = false }: { readonly told?: boolean } = {},
+): readonly ParticipantName[] {
   return recipients
     .filter(({ acknowledged: done, sent }) => !done && (!told || sent > 0))
     .map(({ participant }) => participant)

@@ -25,11 +25,11 @@ test('R2, R7: a prepared branch keeps its locks while there is no group, for lon
 test('wall clocks that are hours apart, and jump, change nothing: only what is left of a budget travels', async () => {
   const stage = await Stage.set()
   const everybody = [...stage.simulation.processes.values()].filter(({ running }) => running)
-  everybody.forEach((process, place) => process.setWallOffset((place % 2 === 0 ? 5 : -3) * hourMs))
+  for (const [place, process] of everybody.entries()) process.setWallOffset((place % 2 === 0 ? 5 : -3) * hourMs)
   const votes = stage.wire.hold('vote')
   const runs = [stage.client.transfer('alpha', 'beta'), stage.client.submit('beta', 'alpha', { key: 'b' })]
   await stage.until(() => votes.messages.length >= 4)
-  everybody.forEach((process, place) => process.setWallOffset((place % 2 === 0 ? -20 : 20) * hourMs))
+  for (const [place, process] of everybody.entries()) process.setWallOffset((place % 2 === 0 ? -20 : 20) * hourMs)
   await stage.pass(1_000)
   votes.release()
   await stage.until(() => runs.every(({ done }) => done))
