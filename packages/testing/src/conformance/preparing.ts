@@ -62,7 +62,8 @@ export const preparingRules: readonly Rule[] = [
     },
   },
   {
-    sentence: 'prepared: a branch that wrote nothing is so too when its note says serializable, and ends like any other',
+    sentence:
+      'prepared: a branch that wrote nothing is so too when its note says serializable, and ends like any other',
     async check(bench) {
       const resource = await bench.start()
       const branch = await bench.open(resource)
