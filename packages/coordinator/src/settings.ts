@@ -49,7 +49,7 @@ export const defaultSettings: CoordinatorSettings = {
   maxAwaitedVotes: 3_000,
   maxUnderwayBytes: 256 * 1024 * 1024,
   deliveryWindow: 512,
-  takeUpsPerWave: 64,
+  takeUpsPerWave: 32,
   maxDelivering: 50_000,
   maxResultsHeldBytes: 64 * 1024 * 1024,
   maxRecentResultsBytes: 16 * 1024 * 1024,

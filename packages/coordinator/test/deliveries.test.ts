@@ -120,7 +120,7 @@ describe('outcomes', () => {
 
 describe('settling', () => {
   test('one entry for many (R10)', async () => {
-    const stage = inheriting(50)
+    const stage = inheriting(50, { takeUpsPerWave: 50 })
     acknowledgeAll(stage, range(1, 50))
     await stage.clock.pass(defaultSettings.settleDelayMs)
     expect(stage.proposals('settled').map(({ ids }) => ids.length)).toEqual([50])
