@@ -193,7 +193,9 @@ export class Stage {
     const { epoch } = this
     switch (message.type) {
       case 'hello':
-        return this.onHello(nth) ? { type: 'welcome', group, replicas: ['n1'], epoch, horizon: 0 as Epoch } : undefined
+        return this.onHello(nth)
+          ? { type: 'welcome', group, replicas: ['n1'], epoch, horizon: 0 as Epoch, retentionMs: 3_600_000 }
+          : undefined
       case 'commit': {
         const answer = this.onCommit(message, nth)
         return answer === 'silence'
@@ -204,7 +206,7 @@ export class Stage {
         const [id] = message.ids
         if (id === undefined) return undefined
         const found = this.onLook(id, nth)
-        return found === 'silence' ? undefined : { type: 'looked', found: [{ ...found, id } as Found] }
+        return found === 'silence' ? undefined : { type: 'looked', epoch, found: [{ ...found, id } as Found] }
       }
       default:
         return undefined

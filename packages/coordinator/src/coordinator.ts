@@ -201,6 +201,7 @@ class RunningCoordinator implements Coordinator {
       subjects: this.subjects,
       group: this.group,
       replicas: this.options.manifest.replicas,
+      keptEpochs: this.options.manifest.keptEpochs,
       replica: this.replica,
       post: this.post,
       term,

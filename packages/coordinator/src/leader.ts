@@ -43,6 +43,8 @@ export interface LeaderPorts {
   readonly group: GroupId
   /** All of the group's, as its manifest has them. */
   readonly replicas: readonly ReplicaId[]
+  /** As the manifest has it: how many epochs settled transactions are kept for. */
+  readonly keptEpochs: number
   readonly replica: Pick<Replica<Applied>, 'propose' | 'confirmLeadership' | 'space'>
   readonly post: Post
   readonly term: number
@@ -186,9 +188,11 @@ export class Leader {
   }
 
   private welcome(asker: Asker): void {
-    const { group, replicas, replica, post } = this.ports
+    const { group, replicas, keptEpochs, replica, post, settings } = this.ports
     const { space } = replica
-    post.answer(asker, { type: 'welcome', group, replicas, epoch: epochOf(space), horizon: horizonOf(space) })
+    const retentionMs = keptEpochs * settings.epochMs
+    const [epoch, horizon] = [epochOf(space), horizonOf(space)]
+    post.answer(asker, { type: 'welcome', group, replicas, epoch, horizon, retentionMs })
   }
 
   /** A record that is applied may be told at once; that there is none only after leadership was confirmed (rules R1, R3). */
@@ -218,7 +222,8 @@ export class Leader {
     const halvings = Array.from({ length: Math.ceil(Math.log2(found.length)) + 1 }, (_, times) =>
       found.slice(0, Math.ceil(found.length / 2 ** times)),
     )
-    this.ports.post.answer(asker, ...halvings.map((part) => ({ type: 'looked', found: part }) as const))
+    const epoch = epochOf(this.ports.replica.space)
+    this.ports.post.answer(asker, ...halvings.map((part) => ({ type: 'looked', epoch, found: part }) as const))
   }
 
   private inquired(participant: ParticipantName, { instance, branches }: Inquiry): void {

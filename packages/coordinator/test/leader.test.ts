@@ -76,7 +76,9 @@ describe('R15: who is heard', () => {
   test('a hello is answered with who the group is now', () => {
     const stage = Stage.leading()
     const request = stage.ask({ type: 'hello' }, { subject: on.hello('main' as never, owner) })
-    expect(stage.answers(request)).toEqual([{ type: 'welcome', group, replicas: [replicaId], epoch: 1, horizon: 0 }])
+    expect(stage.answers(request)).toEqual([
+      { type: 'welcome', group, replicas: [replicaId], epoch: 1, horizon: 0, retentionMs: 30_000 },
+    ])
   })
 
   test.each<Message>([

@@ -194,6 +194,9 @@ export class ScriptedReplica implements Pick<Replica<Applied>, 'propose' | 'conf
   }
 }
 
+/** As few as a group may have: what is old is soon forgotten. */
+export const keptEpochs = 3
+
 /** A leader with the test all around it. */
 export class Stage {
   readonly clock = new ManualClock()
@@ -215,6 +218,7 @@ export class Stage {
       subjects: on,
       group,
       replicas: [replicaId],
+      keptEpochs,
       replica,
       post: new Post({ bus, subjects: on, group, replica: replicaId, tooLarge }),
       term: 3,

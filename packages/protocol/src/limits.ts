@@ -18,7 +18,7 @@ export const maxOperationsPerBranch = 64
 /** Calls of one branch. Their results are kept until the branch ends. */
 export const maxCallsPerBranch = 1024
 
-/** Ids in one look, branches in one inquiry: one message stays far below 1 MiB. */
+/** Ids in one look, branches in one inquiry, rows in one sweep: one message stays far below 1 MiB. */
 export const maxIdsPerMessage = 256
 
 /** Characters of a reason's or a note's text. It is kept in the log. */

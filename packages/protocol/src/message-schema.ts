@@ -61,6 +61,9 @@ import type {
   Release,
   Status,
   StatusReport,
+  Sweep,
+  SweepAnswer,
+  SweptRow,
   VoteMessage,
   Welcome,
 } from './message.ts'
@@ -235,6 +238,18 @@ const inquiryAnswer = objectOf<InquiryAnswer>()({
   horizon: epoch,
 })
 
+const sweptRow: z.ZodType<SweptRow> = objectOf<SweptRow>()({ id, digest, token })
+
+const sweepAnswer = objectOf<SweepAnswer>()({
+  type: z.literal('sweepAnswer'),
+  answers: listOf(
+    objectOf<SweepAnswer['answers'][number]>()({ id, answer: z.enum(['forgotten', 'kept']) }),
+    1,
+    maxIdsPerMessage,
+  ),
+  horizon: epoch,
+})
+
 /** Every message, as it must be to be used. */
 export const message: z.ZodType<Message> = z.discriminatedUnion('type', [
   objectOf<Hello>()({ type: z.literal('hello') }),
@@ -244,6 +259,7 @@ export const message: z.ZodType<Message> = z.discriminatedUnion('type', [
     replicas: listOf(replica, 1, maxReplicas),
     epoch,
     horizon: epoch,
+    retentionMs: wholeNumber(1),
   }),
   call,
   callResult,
@@ -252,7 +268,7 @@ export const message: z.ZodType<Message> = z.discriminatedUnion('type', [
   abort,
   decided,
   objectOf<Look>()({ type: z.literal('look'), ids: listOf(id, 1, maxIdsPerMessage), trace: z.exactOptional(trace) }),
-  objectOf<Looked>()({ type: z.literal('looked'), found: listOf(found, 1, maxIdsPerMessage) }),
+  objectOf<Looked>()({ type: z.literal('looked'), epoch, found: listOf(found, 1, maxIdsPerMessage) }),
   objectOf<Status>()({ type: z.literal('status') }),
   statusReport,
   objectOf<Failure>()({ type: z.literal('failure'), code: label(), message: boundedText(0, 2 * maxTextLength) }),
@@ -278,6 +294,8 @@ export const message: z.ZodType<Message> = z.discriminatedUnion('type', [
   objectOf<HazardReport>()({ type: z.literal('hazard'), id, digest, kind: hazardKind, note }),
   objectOf<Inquiry>()({ type: z.literal('inquiry'), instance, branches: listOf(held, 1, maxIdsPerMessage) }),
   inquiryAnswer,
+  objectOf<Sweep>()({ type: z.literal('sweep'), instance, rows: listOf(sweptRow, 1, maxIdsPerMessage) }),
+  sweepAnswer,
   objectOf<Announce>()({ type: z.literal('announce'), term: index, epoch, horizon: epoch }),
 ])
 

@@ -17,10 +17,10 @@ export type Request = Hello | Call | Release | Commit | Abort | Look | Status
 export type Answer = Welcome | CallResult | Decided | Looked | StatusReport | Failure
 
 /** What a group tells participants. */
-export type Control = Prepare | OutcomeMessage | InquiryAnswer | Announce
+export type Control = Prepare | OutcomeMessage | InquiryAnswer | SweepAnswer | Announce
 
 /** What a participant tells a group. */
-export type Word = VoteMessage | Ack | HazardReport | Inquiry
+export type Word = VoteMessage | Ack | HazardReport | Inquiry | Sweep
 
 /** Asks who the group is now. */
 export interface Hello {
@@ -34,6 +34,8 @@ export interface Welcome {
   readonly replicas: readonly string[]
   readonly epoch: Epoch
   readonly horizon: Epoch
+  /** How long an id counts, at the pace of the group's epochs: a transaction's budget is at most a third of it (rule R11). */
+  readonly retentionMs: number
 }
 
 /** Runs one operation inside a branch. The first one (n = 1) opens it and has no token; later ones go to the instance that holds it. */
@@ -132,6 +134,7 @@ export interface Look {
 
 export interface Looked {
   readonly type: 'looked'
+  readonly epoch: Epoch
   readonly found: readonly Found[]
 }
 
@@ -271,7 +274,31 @@ export interface InquiryAnswer {
   readonly horizon: Epoch
 }
 
-/** A leader says that it leads: whoever is in doubt may ask. */
+/** A participant asks which of its committed rows it may delete. For the records that are kept it is an acknowledgement (rule R12). */
+export interface Sweep {
+  readonly type: 'sweep'
+  readonly instance: InstanceId
+  readonly rows: readonly SweptRow[]
+}
+
+/** A committed row of a logged transaction, at or behind the participant's floor. */
+export interface SweptRow {
+  readonly id: TransactionId
+  readonly digest: Digest
+  readonly token: Token
+}
+
+export interface SweepAnswer {
+  readonly type: 'sweepAnswer'
+  readonly answers: readonly {
+    readonly id: TransactionId
+    /** `forgotten`: the group has no record any more and never will have one, so the row may go. */
+    readonly answer: 'forgotten' | 'kept'
+  }[]
+  readonly horizon: Epoch
+}
+
+/** A leader says that it leads, and again whenever the epoch moves: whoever is in doubt may ask, and whoever keeps rows learns the horizon. */
 export interface Announce {
   readonly type: 'announce'
   readonly term: number
