@@ -11,6 +11,7 @@ export {
   type TransactionId,
   transactionId,
 } from './id.ts'
+export { type IdRange, idsUpTo } from './id-range.ts'
 export * from './limits.ts'
 export {
   type BranchList,
