@@ -21,21 +21,14 @@ import {
   startReplica,
 } from '@verdict/raft'
 import type { BusMessage, Subscription, World } from '@verdict/runtime'
-import {
-  type Applied,
-  decisions,
-  epochOf,
-  hazardousCount,
-  horizonOf,
-  recordOf,
-  unsettled,
-  unsettledCount,
-} from './decisions.ts'
+import { type Applied, decisions } from './decisions.ts'
 import type { CoordinatorEvent } from './event.ts'
+import { epochOf, horizonOf } from './forgetting.ts'
 import { Leader } from './leader.ts'
 import { groupIdOf, type Manifest, ManifestError } from './manifest.ts'
 import { CoordinatorMetering } from './metering.ts'
 import { Post } from './post.ts'
+import { hazardousCount, recordOf, unsettled, unsettledCount } from './records.ts'
 import { type CoordinatorSettings, defaultSettings } from './settings.ts'
 
 /** Most unsettled transactions that a status report counts; more are told as this number. */

@@ -3,7 +3,6 @@ import type { Clock } from '@verdict/runtime'
 import { Alarm } from './alarm.ts'
 import { maxSettledIds } from './command.ts'
 import type { CommitTracing } from './commit-tracing.ts'
-import { epochOf, horizonOf, type ReadableSpace, unsettled } from './decisions.ts'
 import {
   advanceDelivery,
   type Delivery,
@@ -13,10 +12,13 @@ import {
   newDelivery,
 } from './delivery.ts'
 import { DeliveryTracing } from './delivery-tracing.ts'
+import { epochOf, horizonOf } from './forgetting.ts'
 import type { Post } from './post.ts'
 import { RecentResults } from './recent-results.ts'
+import { type ReadableSpace, unsettled } from './records.ts'
 import { Schedule } from './schedule.ts'
 import type { CoordinatorSettings } from './settings.ts'
+import { leadershipLost } from './span.ts'
 import { answerFrom, bytesOf, joinWaiters, type Results, type Waiter } from './waiter.ts'
 
 export interface DeliveriesPorts {
@@ -66,7 +68,7 @@ export class Deliveries {
 
   stop(): void {
     this.stopped = true
-    for (const { tracing } of this.underway.values()) tracing.abandoned()
+    for (const { tracing } of this.underway.values()) tracing.abandoned(leadershipLost)
     this.waveAlarm.stop()
     this.settleAlarm.stop()
   }
@@ -121,6 +123,16 @@ export class Deliveries {
     underway.delivery.record = record
     underway.tracing.hazardous(participant, hazard)
     for (const waiter of underway.waiters.splice(0)) this.say(record, waiter)
+  }
+
+  /** The log holds nothing of these any more: whoever has not heard of an abort is told that it expired. */
+  forget(ids: readonly TransactionId[]): void {
+    for (const id of ids) {
+      this.underway.get(id)?.tracing.abandoned('the group has forgotten the transaction')
+      this.remove(id)
+      this.recent.drop(id)
+    }
+    this.armWave()
   }
 
   private keep(underway: Underway, results: Results): void {
@@ -213,9 +225,14 @@ export class Deliveries {
   private drop(id: TransactionId): void {
     const underway = this.underway.get(id)
     if (underway === undefined) return
-    this.bytes -= underway.bytes
-    this.underway.delete(id)
+    this.remove(id)
     this.recent.keep(id, underway.delivery.results)
+  }
+
+  private remove(id: TransactionId): void {
+    this.bytes -= this.underway.get(id)?.bytes ?? 0
+    this.underway.delete(id)
+    this.schedule.set(id, undefined)
   }
 
   private armWave(): void {

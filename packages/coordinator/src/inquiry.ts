@@ -10,6 +10,8 @@ import {
   type InquiryAnswer,
   type ParticipantName,
   parseId,
+  type SweepAnswer,
+  type Token,
   type TransactionId,
 } from '@verdict/protocol'
 
@@ -35,6 +37,32 @@ export function answerHolder(
   }
   if (record.outcome === 'aborted') return { id, digest, answer: 'aborted', ...named }
   return branch?.vote === 'prepared' ? { id, digest, answer: 'committed', ...named } : { id, digest, answer: 'discard' }
+}
+
+/**
+ * What a group answers about a committed row that a participant would like to delete (rule R12). `forgotten` needs a confirmed
+ * leadership before it is told; a row that the group never had a record of is none of its rows.
+ */
+export function answerSweep(
+  record: DecisionRecord | undefined,
+  horizon: Epoch,
+  id: TransactionId,
+): SweepAnswer['answers'][number] {
+  return { id, answer: record === undefined && parseId(id).epoch <= horizon ? 'forgotten' : 'kept' }
+}
+
+/** Whether a committed row acknowledges a branch of the record: its effects are those that the decision rests on (rule R8). */
+export function isAcknowledgement(
+  record: DecisionRecord,
+  asker: ParticipantName,
+  digest: Digest,
+  token: Token,
+): boolean {
+  return (
+    record.outcome === 'committed' &&
+    record.digest === digest &&
+    record.branches.some((branch) => branch.participant === asker && branch.token === token)
+  )
 }
 
 /** The list that a holder sent along, if it is the one its digest binds and names the branch that it holds. */

@@ -1,44 +1,11 @@
 import type { DecidedBranch, Decision, TransactionId } from '@verdict/protocol'
-import type { LogIndex } from '@verdict/raft'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { type Command, encodeCommand } from '../src/command.ts'
-import {
-  type Applied,
-  decisions,
-  epochOf,
-  hazardousCount,
-  horizonOf,
-  recordOf,
-  unsettled,
-  unsettledCount,
-} from '../src/decisions.ts'
+import { horizonOf } from '../src/forgetting.ts'
 import { lookUp } from '../src/inquiry.ts'
-import { MemorySpace } from './memory-space.ts'
-import { calledList, decision, id, p, q, s } from './samples.ts'
-
-/** A replica's log of one: applies commands in order. */
-class Log {
-  readonly space = new MemorySpace()
-  private index = 0
-
-  apply(command: Command): Applied {
-    this.index += 1
-    return decisions.apply(this.space, this.index as LogIndex, encodeCommand(command))
-  }
-
-  decide(over: Decision): Applied {
-    return this.apply({ kind: 'decide', decision: over })
-  }
-
-  hazard(of: TransactionId, hazard: Extract<Command, { kind: 'hazard' }>['hazard'], participant = p): Applied {
-    return this.apply({ kind: 'hazard', id: of, participant, hazard, note: 'seen' })
-  }
-
-  unsettledIds(): TransactionId[] {
-    return unsettled(this.space, 100).records.map((record) => record.id)
-  }
-}
+import { hazardousCount, recordOf, unsettled, unsettledCount } from '../src/records.ts'
+import { commands, ids, Log, numbered, numbers } from './log.ts'
+import { calledList, decision, id, p, s } from './samples.ts'
 
 const packedHorizon = (horizon: number): Uint8Array => Uint8Array.of(horizon)
 
@@ -80,7 +47,7 @@ describe('R1: the first decision applied for an id is its record', () => {
     (outcome) => {
       const log = new Log()
       expect(log.decide(decision(id(1, { epoch: 2 }), outcome))).toMatchObject({ kind: 'malformed' })
-      log.apply({ kind: 'advance' })
+      log.advance()
       expect(log.decide(decision(id(1, { epoch: 2 }), outcome))).toMatchObject({ kind: 'recorded' })
     },
   )
@@ -185,47 +152,6 @@ describe('R16: hazards', () => {
   })
 })
 
-describe('R11: epochs', () => {
-  test('the epoch starts at 1, each advance moves it by one, the horizon starts at 0', () => {
-    const log = new Log()
-    expect([epochOf(log.space), horizonOf(log.space)]).toEqual([1, 0])
-    log.apply({ kind: 'advance' })
-    log.apply({ kind: 'advance' })
-    expect([epochOf(log.space), horizonOf(log.space)]).toEqual([3, 0])
-  })
-})
-
-const ids = fc.integer({ min: 1, max: 4 }).map((number) => id(number, { epoch: 1 + (number % 2) }))
-const commands: fc.Arbitrary<Command> = fc.oneof(
-  fc
-    .record({
-      of: ids,
-      outcome: fc.constantFrom('committed' as const, 'aborted' as const),
-      list: fc.constantFrom(calledList(p, q), calledList(p, s), calledList(p)),
-      votes: fc.array(
-        fc.constantFrom('prepared' as const, 'read-only' as const, 'refused' as const, 'unknown' as const),
-        {
-          minLength: 2,
-          maxLength: 2,
-        },
-      ),
-    })
-    .map(({ of, outcome, list, votes }) => {
-      const made = decision(of, outcome, list)
-      const branches = made.branches.map((branch, place) => ({ ...branch, vote: votes[place] ?? 'unknown' }))
-      return { kind: 'decide' as const, decision: { ...made, branches } }
-    }),
-  fc.array(ids, { maxLength: 3 }).map((settled) => ({ kind: 'settled' as const, ids: settled })),
-  fc.constant({ kind: 'advance' as const }),
-  fc.record({
-    kind: fc.constant('hazard' as const),
-    id: ids,
-    participant: fc.constantFrom(p, q, s),
-    hazard: fc.constantFrom('effects-lost' as const, 'aborted-met-committed' as const),
-    note: fc.constant('seen'),
-  }),
-)
-
 describe('for every log', () => {
   test('two replicas that apply it hold the same space and are told the same', () => {
     fc.assert(
@@ -259,8 +185,8 @@ describe('for every log', () => {
       fc.property(fc.array(commands, { maxLength: 40 }), (commandsOfLog) => {
         const log = new Log()
         for (const command of commandsOfLog) log.apply(command)
-        for (let number = 1; number <= 4; number += 1) {
-          const record = recordOf(log.space, id(number, { epoch: 1 + (number % 2) }))
+        for (const number of numbers) {
+          const record = recordOf(log.space, numbered(number))
           if (record?.outcome !== 'committed') continue
           for (const { vote, token } of record.branches)
             expect([vote, typeof token]).toEqual([expect.stringMatching(/^(prepared|read-only)$/), 'string'])
@@ -274,7 +200,7 @@ describe('for every log', () => {
       fc.property(fc.array(commands, { maxLength: 40 }), (commandsOfLog) => {
         const log = new Log()
         for (const command of commandsOfLog) log.apply(command)
-        const all = [1, 2, 3, 4].map((number) => recordOf(log.space, id(number, { epoch: 1 + (number % 2) })))
+        const all = numbers.map((number) => recordOf(log.space, numbered(number)))
         const open = all.filter((record) => record !== undefined && !record.settled).map((record) => record?.id)
         expect(new Set(log.unsettledIds())).toEqual(new Set(open))
         for (const record of all) if (record && record.hazards.length > 0) expect(record.settled).toBe(false)

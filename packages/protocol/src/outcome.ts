@@ -59,8 +59,6 @@ export const reasonCodes = {
   nestedCall: 'nested-call',
   /** The id's epoch lies beyond the group's. */
   futureEpoch: 'future-epoch',
-  /** The id's epoch lies at or behind the participant's floor: what was of its time may have been forgotten. */
-  expired: 'expired',
   /** The id's epoch lies at or below the floor of the participant: its group has forgotten what old ids did. */
   expired: 'expired',
 } as const
