@@ -48,6 +48,7 @@ export class Stage {
   readonly opened = new Set<Token>()
   readonly releases: { readonly participant: string; readonly release: Release }[] = []
   epoch: Epoch = 5 as Epoch
+  retentionMs = 3_600_000
 
   // The script: each may be replaced by a test.
   onHello: (nth: number) => boolean = () => true
@@ -190,11 +191,11 @@ export class Stage {
   }
 
   private answer(message: Message, nth: number): Answer | undefined {
-    const { epoch } = this
+    const { epoch, retentionMs } = this
     switch (message.type) {
       case 'hello':
         return this.onHello(nth)
-          ? { type: 'welcome', group, replicas: ['n1'], epoch, horizon: 0 as Epoch, retentionMs: 3_600_000 }
+          ? { type: 'welcome', group, replicas: ['n1'], epoch, horizon: 0 as Epoch, retentionMs }
           : undefined
       case 'commit': {
         const answer = this.onCommit(message, nth)
