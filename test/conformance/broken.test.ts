@@ -15,7 +15,20 @@ function broken(change: (honest: Simulated) => Partial<Simulated>): ResourceHarn
         ...store,
         async instance() {
           const honest = await store.instance()
-          const members = ['start', 'open', 'finish', 'look', 'inDoubt', 'tombstone', 'explain', 'stop'] as const
+          const members = [
+            'start',
+            'open',
+            'finish',
+            'look',
+            'inDoubt',
+            'tombstone',
+            'raiseFloor',
+            'floors',
+            'collect',
+            'forget',
+            'explain',
+            'stop',
+          ] as const
           const kept = Object.fromEntries(members.map((name) => [name, honest[name].bind(honest)]))
           return { ...(kept as unknown as Simulated), ...change(honest) }
         },

@@ -21,6 +21,8 @@ export interface PreparedRow {
 export type EndedRow =
   | {
       readonly state: 'committed'
+      /** Rows of before there were lone ones have none: their group decided them. */
+      readonly mode?: 'lone' | 'logged'
       readonly digest: Digest
       readonly token: Token
       readonly results?: readonly Payload[]

@@ -17,11 +17,12 @@ import { consult } from './branch-prepare.ts'
 import { type Asker, type BranchEffect, type BranchEvent, isNote, isOpen, type SealedList } from './branch-state.ts'
 import { Callers } from './callers.ts'
 import type { Doubts } from './doubts.ts'
+import type { Floors } from './floors.ts'
 import type { Inbound } from './inbound.ts'
 import type { Census } from './metering.ts'
 import { Notes } from './notes.ts'
 import { Opening } from './opening.ts'
-import { abortedMeanwhile, draining, overloaded } from './reason.ts'
+import { abortedMeanwhile, draining, expired, overloaded } from './reason.ts'
 import type { Row } from './resource.ts'
 import { Room } from './room.ts'
 import type { Site } from './site.ts'
@@ -37,6 +38,7 @@ export class Branches {
   readonly #site: Site
   readonly #votes: Votes
   readonly #doubts: Doubts
+  readonly #floors: Floors
   readonly #callers: Callers
   readonly #wakes: Wakes
   /** What holds something in the resource, or is about to. */
@@ -47,10 +49,11 @@ export class Branches {
   readonly #room: Room<Opening>
   readonly #rollbacks = new Set<Promise<void>>()
 
-  constructor(site: Site, votes: Votes, doubts: Doubts) {
+  constructor(site: Site, votes: Votes, doubts: Doubts, floors: Floors) {
     this.#site = site
     this.#votes = votes
     this.#doubts = doubts
+    this.#floors = floors
     this.#callers = new Callers(site)
     this.#wakes = new Wakes(site, (opening) => this.#apply(opening, { kind: 'woke' }))
     this.#room = new Room(site)
@@ -171,7 +174,7 @@ export class Branches {
       this.#applyCall(known, { kind: 'first-called', nonce, call })
       return
     }
-    const reason = this.#noRoom()
+    const reason = this.#hindrance(id)
     if (reason !== undefined) {
       this.#callers.answer(asker, message, undefined, { kind: 'refused', reason })
       return
@@ -197,7 +200,7 @@ export class Branches {
   #oneShot(message: Prepare, operations: readonly Operation[], asked: Work): void {
     const { id, list, digest, leftMs, trace } = message
     const sealed: SealedList = { list, digest }
-    const reason = this.#noRoom()
+    const reason = this.#hindrance(id)
     // Its first copy may be prepared already, by another instance: only an id that is not here is refused.
     if (reason !== undefined) void this.#votes.consult(id, sealed, refusedBallot(reason), asked)
     else {
@@ -206,7 +209,9 @@ export class Branches {
     }
   }
 
-  #noRoom(): Reason | undefined {
+  /** Why no branch of this id is opened. */
+  #hindrance(id: TransactionId): Reason | undefined {
+    if (this.#floors.isExpired(id)) return expired
     if (this.#site.isDraining()) return draining
     if (!this.#room.isFull) return undefined
     this.#site.metering.refused('maxWaitingForRoom')

@@ -86,6 +86,7 @@ class EventLog {
       case 'refused':
       case 'prepared':
       case 'read-only':
+      case 'forgot':
         return
     }
   }

@@ -13,6 +13,7 @@ export { Refusal, type RefuseOptions, refuse } from './refusal.ts'
 export {
   type BranchKey,
   type BranchNote,
+  type Collected,
   type HeldRow,
   type History,
   type OpenBranch,

@@ -4,6 +4,7 @@ import {
   type Digest,
   encodePacket,
   type Failure,
+  type GroupId,
   groupOf,
   type HazardKind,
   type Inquiry,
@@ -13,6 +14,7 @@ import {
   type ParticipantName,
   type Payload,
   type Subjects,
+  type Sweep,
   type TransactionId,
   type Vote,
   type Word,
@@ -22,7 +24,7 @@ import type { Ballot } from './ballot.ts'
 import type { Asker, CallOutcome } from './branch-state.ts'
 import type { Observer } from './event.ts'
 import type { Inquire } from './recovery.ts'
-import type { ResourceFacts } from './resource.ts'
+import type { BranchKey, ResourceFacts } from './resource.ts'
 
 export interface Sender {
   readonly participant: ParticipantName
@@ -69,6 +71,11 @@ export class Post {
 
   inquire({ group, branches }: Inquire): void {
     const message: Inquiry = { type: 'inquiry', instance: this.#sender.instance, branches }
+    this.#publish(this.#subjects.vote(group, this.#sender.participant), { request: 0, message })
+  }
+
+  sweep(group: GroupId, rows: readonly BranchKey[]): void {
+    const message: Sweep = { type: 'sweep', instance: this.#sender.instance, rows }
     this.#publish(this.#subjects.vote(group, this.#sender.participant), { request: 0, message })
   }
 

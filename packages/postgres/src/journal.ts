@@ -1,9 +1,10 @@
 import { type BranchNote, ResourceUnfitError, type Row } from '@verdict/participant'
 import type { Digest, ParticipantName, Payload, Token, TransactionId } from '@verdict/protocol'
 import type { Connection, Statement } from './connection.ts'
+import { floorMigration } from './floor.ts'
 
-// The journal: one row for each branch that was committed or buried, unique by id for ever. It is written in the branch's own
-// local transaction, so it is there exactly when the effects are.
+// The journal: one row for each branch that was committed or buried, unique by id. It is written in the branch's own local
+// transaction, so it is there exactly when the effects are, and stays until its epoch is at or below the floor.
 
 const migrations: readonly string[] = [
   `create table verdict.branch (
@@ -19,6 +20,9 @@ const migrations: readonly string[] = [
     primary key (id, participant)
   );
   comment on table verdict.branch is 'Branches of distributed transactions that ended here. Kept by Verdict; a deleted row lets a late message run twice.'`,
+  // Before there were lone ones, every row was one that a group had decided.
+  `alter table verdict.branch add column mode text collate "C" not null default 'logged' check (mode in ('lone', 'logged'))`,
+  floorMigration,
 ]
 
 const migrationLock = 7_236_182_004 // any number that nobody else locks; all instances start behind it, one by one
@@ -80,6 +84,7 @@ const insertRow = `
   select $1::text, $2::text, $3::text, $4::text, $5::bytea[], $6::jsonb,
     case when current_setting('verdict.branch', true) = current_user then 'committed' end, pg_current_xact_id_if_assigned()
   where set_config('lock_timeout', $7, true) is not null and set_config('synchronous_commit', $8, true) is not null
+    and set_config('verdict.floor', $10, true) is not null
   returning set_config('lock_timeout', $9, true)`
 
 export interface RowWaits {
@@ -93,7 +98,7 @@ export interface RowWaits {
 export function rowOf(
   participant: ParticipantName,
   note: BranchNote,
-  { synchronousCommit }: Connection,
+  { synchronousCommit, keepsSnapshot }: Connection,
   waits: RowWaits,
 ): Statement {
   const { id, digest, token, results, trace } = note
@@ -104,7 +109,8 @@ export function rowOf(
     results?.map((value) => Buffer.from(value)) ?? null,
     trace ? JSON.stringify(trace) : null,
   ]
-  const how = [`${waits.rowTimeoutMs}ms`, synchronousCommit, `${waits.lockTimeoutMs}ms`]
+  const floor = keepsSnapshot ? 'elsewhere' : ''
+  const how = [`${waits.rowTimeoutMs}ms`, synchronousCommit, `${waits.lockTimeoutMs}ms`, floor]
   return { name: 'verdict_row', text: insertRow, values: [participant, ...what, ...how] }
 }
 

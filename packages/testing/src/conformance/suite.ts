@@ -1,12 +1,19 @@
 import { Bench } from './bench.ts'
 import { finishingRules } from './finishing.ts'
+import { forgettingRules } from './forgetting.ts'
 import type { ResourceHarness, Rule } from './harness.ts'
 import { lookingRules } from './looking.ts'
 import { openingRules } from './opening.ts'
 import { preparingRules } from './preparing.ts'
 
 /** Every sentence of the contract that can be checked from outside. */
-const resourceRules: readonly Rule[] = [...openingRules, ...preparingRules, ...finishingRules, ...lookingRules]
+const resourceRules: readonly Rule[] = [
+  ...openingRules,
+  ...preparingRules,
+  ...finishingRules,
+  ...lookingRules,
+  ...forgettingRules,
+]
 
 /** The two functions that the suite needs of a test runner: vitest's, node:test's and others' will do. */
 export interface TestRunner {
