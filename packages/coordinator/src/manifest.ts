@@ -58,7 +58,7 @@ const manifestSchema = z.strictObject({
   name: z.string(),
   incarnation: z.string().regex(/^[a-z2-7]{13}$/),
   replicas: z.array(z.string()),
-  keptEpochs: z.int().min(minKeptEpochs).max(maxKeptEpochs).default(defaultKeptEpochs),
+  keptEpochs: z.int().default(defaultKeptEpochs),
 })
 
 /** Reads a manifest's JSON text. @throws ManifestError */
@@ -91,6 +91,11 @@ function checkManifest(value: unknown): Manifest {
   if (replicas.length > maxReplicas || replicas.length % 2 === 0) {
     throw new ManifestError(
       `A group has 1, 3, 5 or 7 replicas, not ${replicas.length}: an even one costs a replica more and survives no loss more.`,
+    )
+  }
+  if (keptEpochs < minKeptEpochs || keptEpochs > maxKeptEpochs) {
+    throw new ManifestError(
+      `A group keeps what is settled for ${minKeptEpochs} to ${maxKeptEpochs} epochs of ten seconds, not ${keptEpochs}: a transaction may take a third of that time.`,
     )
   }
   return {
