@@ -20,6 +20,7 @@ export const floorMigration: string = `
     epoch text collate "C" not null,
     primary key (participant, group_id)
   );
+  comment on table verdict.branch is 'Branches of distributed transactions that ended here. Kept by Verdict, which deletes rows below the floor; any other deleted row lets a late message run twice.';
   comment on table verdict.floor is 'Up to which epoch (seven digits of base 32) rows of a group may be deleted. Kept by Verdict; a floor never falls.';
   create function verdict.is_expired(of_participant text, of_id text) returns boolean language sql stable as $body$
     select exists (
