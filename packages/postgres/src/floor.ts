@@ -124,11 +124,10 @@ function pageOf(participant: ParticipantName, { after, before }: IdRange, limit:
   return {
     name: 'verdict_collect',
     text: `with page as materialized (
-        select id, digest, token, state = 'committed' and mode = 'logged' as logged from verdict.branch
+        select ctid, id, digest, token, state = 'committed' and mode = 'logged' as logged from verdict.branch
         where participant = $1 and id > $2 and id < $3 order by id limit $4
       ), deleted as (
-        delete from verdict.branch using page
-        where branch.participant = $1 and branch.id = page.id and not page.logged
+        delete from verdict.branch where ctid = any (array(select page.ctid from page where not logged))
       )
       select id, digest, token, logged as "isLogged" from page order by id`,
     values: [participant, after, before, limit],
