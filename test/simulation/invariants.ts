@@ -1,13 +1,10 @@
 import type { DecisionRecord, TransactionId } from '@verdict/protocol'
 import type { DepartingMessage } from '@verdict/runtime/simulated'
 import { accounts, openingBalance } from './bank.ts'
+import { InvariantError } from './invariant-error.ts'
+import { Memory } from './memory.ts'
 import type { System } from './system.ts'
 import { clocksOf, statementsOf } from './told.ts'
-
-/** A promise was broken. */
-class InvariantError extends Error {
-  override readonly name = 'InvariantError'
-}
 
 /**
  * What must hold in every history (docs/protocol.md, "What is promised"): one outcome for all who are ever told, only committed
@@ -17,27 +14,37 @@ export class Invariants {
   readonly #system: System
   /** The first statement about each id: all later ones must be the same. */
   readonly #told = new Map<TransactionId, { readonly outcome: string; readonly digest: string | undefined }>()
+  /** The record of each id when its outcome was told first; it may be forgotten since. */
+  readonly #records = new Map<TransactionId, DecisionRecord>()
+  readonly #memory: Memory
   /** The newest epoch and term that each replica told. */
   readonly #clocks = new Map<string, number>()
   readonly #effectsSeen = new Map<string, number>()
   readonly #branches = new Map<string, Set<TransactionId>>()
-  /** Statements that were checked, by outcome. */
-  readonly counts = { committed: 0, aborted: 0 }
+  readonly #counts = { committed: 0, aborted: 0 }
 
   constructor(system: System) {
     this.#system = system
+    this.#memory = new Memory(system)
+  }
+
+  /** Outcomes that were told, and what became of them. */
+  get counts(): { readonly [what in 'committed' | 'aborted' | 'expired' | 'forgotten']: number } {
+    return { ...this.#counts, ...this.#memory.counts }
   }
 
   /** Checks what a message says, at the moment when it leaves. */
   departed(message: DepartingMessage): void {
     this.#epochsNeverGoDown(message)
+    this.#memory.departed(message)
     for (const { id, outcome, digest, by } of statementsOf(message)) {
       const first = this.#told.get(id)
       if (first === undefined) {
         if (by === 'participant')
           throw new InvariantError(`${message.from} acknowledged ${outcome} of ${id}, which nobody told it`)
         this.#told.set(id, { outcome, digest })
-        this.counts[outcome] += 1
+        this.#counts[outcome] += 1
+        this.#memory.told(id, outcome, message.from)
         this.#checkRecord(id, outcome, message.from)
       } else if (first.outcome !== outcome || first.digest !== digest) {
         throw new InvariantError(
@@ -88,6 +95,16 @@ export class Invariants {
     if (total !== expected) throw new InvariantError(`there is ${total} in all banks, ${expected} were put in`)
   }
 
+  /** Whether all that was ever decided lies behind the horizon, and nothing of it is kept any more. */
+  isForgotten(): boolean {
+    return this.#memory.isAllBehind() && this.#memory.leftovers().length === 0
+  }
+
+  /** What is kept behind the horizon. */
+  kept(): string[] {
+    return this.#memory.leftovers()
+  }
+
   /** Whether anything is still open, prepared, locked or unsettled. */
   leftovers(): string[] {
     const { banks, running } = { banks: this.#system.banks, running: this.#system.running() }
@@ -108,6 +125,7 @@ export class Invariants {
     if (records.length === 0)
       throw new InvariantError(`${by} tells ${outcome} of ${id}, and no running replica has applied a record`)
     for (const record of records) {
+      this.#records.set(id, record)
       if (record.outcome !== outcome)
         throw new InvariantError(`${by} tells ${outcome} of ${id}, the record says ${record.outcome}`)
       if (record.outcome === 'committed') this.#checkPrepared(record)
@@ -129,7 +147,7 @@ export class Invariants {
   }
 
   #checkEffects(id: TransactionId, outcome: string): void {
-    const record = this.#recordsOf(id)[0]
+    const record = this.#records.get(id)
     for (const { name } of this.#system.banks) {
       const applied = this.#branches.get(name)?.has(id) ?? false
       const expected =
@@ -167,7 +185,7 @@ export class Invariants {
         if (before !== undefined && before !== outcome)
           throw new InvariantError(`${client} was told ${outcome} of ${id}, ${before} was told before`)
         byId.set(id, outcome)
-        const record = this.#recordsOf(id)[0]
+        const record = this.#records.get(id)
         if (outcome === 'committed' && record?.outcome !== 'committed')
           throw new InvariantError(`${client} was told that ${id} is committed; the record says ${record?.outcome}`)
         if (outcome !== 'committed' && record?.outcome === 'committed')

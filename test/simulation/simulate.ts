@@ -27,14 +27,14 @@ if (values.help || !Number.isSafeInteger(first) || !Number.isSafeInteger(seeds) 
 }
 
 async function simulate(from: number, count: number, trace: boolean): Promise<number> {
-  const sums = { committed: 0, aborted: 0, told: 0, virtualMs: 0 }
+  const sums = { committed: 0, aborted: 0, expired: 0, forgotten: 0, told: 0, virtualMs: 0 }
   const struck: Record<string, number> = {}
   let failed = 0
   const startedMs = performance.now()
   for (let seed = from; seed < from + count; seed += 1) {
     try {
       const history = await runHistory(seed, trace ? { print: (line) => console.log(line) } : {})
-      for (const key of ['committed', 'aborted', 'told', 'virtualMs'] as const) sums[key] += history[key]
+      for (const key of Object.keys(sums) as (keyof typeof sums)[]) sums[key] += history[key]
       for (const [what, times] of Object.entries(history.faults)) struck[what] = (struck[what] ?? 0) + times
       if (trace) console.log(`seed ${seed}: trace ${history.traceHash}`)
     } catch (error) {
@@ -47,7 +47,9 @@ async function simulate(from: number, count: number, trace: boolean): Promise<nu
   console.log(
     `${count} histories, ${failed} failed, ${(count / seconds).toFixed(1)} a second, ${Math.round(sums.virtualMs / 1_000)} s of virtual time`,
   )
-  console.log(`outcomes: ${sums.committed} committed, ${sums.aborted} aborted; ${sums.told} answers to clients`)
+  console.log(
+    `outcomes: ${sums.committed} committed, ${sums.aborted} aborted, ${sums.forgotten} of them forgotten; ${sums.expired} expired; ${sums.told} answers to clients`,
+  )
   console.log(
     `faults: ${Object.entries(struck)
       .map(([what, times]) => `${what} ${times}`)
