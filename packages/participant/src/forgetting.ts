@@ -11,14 +11,18 @@ interface Memory {
   /** The floor as it is durable, by what this instance knows. */
   floor: Epoch
   /**
-   * What is to be done: raise the floor, then go through the rows below it, page by page: collect a page, ask the group which of its
-   * committed rows it has forgotten, forget those.
+   * A round raises the floor, then goes through the rows below it, page by page: it collects a page, asks the group which of its
+   * committed rows it has forgotten, and forgets those. Between two rounds there is rest.
    */
   step: 'rest' | 'raise' | 'collect' | 'ask' | 'forget'
-  /** When to do it; undefined while there is nothing to do, or the resource is at it. */
+  /** When the rest ends, or the step is tried again; undefined while there is nothing to do, or the resource is at it. */
   atMs: number | undefined
-  /** How often in a row it was tried. */
+  /** How often in a row the step was tried. */
   tries: number
+  /** Rounds in a row that have left rows behind, which their group needs still. */
+  leavingRounds: number
+  /** Whether the present round leaves any. */
+  leaves: boolean
   /** Behind which row the next page begins; undefined for the oldest. */
   after: TransactionId | undefined
   /** Rows of the page that the group has not answered for. */
@@ -32,6 +36,7 @@ export type Forgetting = Map<GroupId, Memory>
 
 export interface ForgettingLimits {
   readonly collectSpreadMs: number
+  readonly maxCollectPauseMs: number
   readonly inquiryPauseMs: number
   readonly maxInquiryPauseMs: number
 }
@@ -87,14 +92,8 @@ export function advanceForgetting(
   switch (event.kind) {
     case 'started':
       for (const [group, floor] of event.floors) {
-        forgetting.set(group, {
-          ...blank,
-          horizon: floor,
-          floor,
-          asked: new Map(),
-          step: 'collect',
-          ...soon(moment, limits),
-        })
+        const left = { leavingRounds: 1, ...soon(moment, limits) }
+        forgetting.set(group, { ...blank, horizon: floor, floor, asked: new Map(), ...left })
       }
       return []
     case 'woke':
@@ -111,7 +110,15 @@ export function advanceForgetting(
   }
 }
 
-const blank = { atMs: undefined, tries: 0, after: undefined, forgotten: [] } as const
+const blank = {
+  step: 'rest',
+  atMs: undefined,
+  tries: 0,
+  leavingRounds: 0,
+  leaves: false,
+  after: undefined,
+  forgotten: [],
+} as const
 
 /** Not at once: of all instances that hear of it, the first one goes through the rows, and the others find the floor raised. */
 function soon({ nowMs, fraction }: Moment, { collectSpreadMs }: ForgettingLimits): { readonly atMs: number } {
@@ -126,10 +133,10 @@ function heard(
 ): void {
   const known = forgetting.get(group)
   if (horizon <= (known?.horizon ?? 0) || (known === undefined && forgetting.size >= maxGroups)) return
-  const memory = known ?? { ...blank, horizon, floor: 0 as Epoch, asked: new Map(), step: 'rest' }
+  const memory = known ?? { ...blank, horizon, floor: 0 as Epoch, asked: new Map() }
   memory.horizon = horizon
   forgetting.set(group, memory)
-  if (memory.step === 'rest') rest(memory, moment, limits)
+  if (memory.step === 'rest') memory.atMs ??= soon(moment, limits).atMs
 }
 
 type Stepped = Exclude<ForgettingEvent, { kind: 'started' | 'woke' | 'heard' }>
@@ -149,6 +156,7 @@ function stepped(
   const goOn = (): readonly ForgettingEffect[] => {
     if (memory.asked.size > 0) return go('ask')
     if (memory.after !== undefined) return go('collect')
+    memory.leavingRounds = memory.leaves ? Math.min(memory.leavingRounds + 1, maxDoublings) : 0
     rest(memory, moment, limits)
     return []
   }
@@ -156,6 +164,7 @@ function stepped(
     case 'raised':
       memory.floor = event.floor
       if (event.came === 'raised') return go('collect')
+      memory.leavingRounds = 0
       rest(memory, moment, limits)
       return []
     case 'collected': {
@@ -168,24 +177,30 @@ function stepped(
       if (memory.step !== 'ask') return []
       const answers = event.answers.filter(({ id }) => memory.asked.delete(id))
       memory.forgotten = answers.filter(({ answer }) => answer === 'forgotten').map(({ id }) => id)
+      memory.leaves ||= memory.forgotten.length < answers.length
       if (memory.forgotten.length > 0) return go('forget')
       return answers.length > 0 ? goOn() : []
     }
     case 'forgot':
       return goOn()
     case 'failed':
-      memory.atMs = moment.nowMs + pauseMs(memory, moment, limits)
+      memory.atMs = moment.nowMs + pauseMs(memory.tries, limits.maxInquiryPauseMs, moment, limits)
       return []
   }
 }
 
-/** Nothing to do, but for a horizon that was heard meanwhile. */
+/**
+ * Until a higher horizon is heard. Where rows were left behind, the next round comes by itself and no earlier than that: their group may
+ * need thousands of them for as long as one participant is away.
+ */
 function rest(memory: Memory, moment: Moment, limits: ForgettingLimits): void {
-  const isHigher = memory.horizon > memory.floor
-  memory.step = isHigher ? 'raise' : 'rest'
-  memory.atMs = isHigher ? soon(moment, limits).atMs : undefined
+  const { leavingRounds, horizon, floor } = memory
+  memory.step = 'rest'
   memory.tries = 0
   memory.after = undefined
+  memory.leaves = false
+  if (leavingRounds > 0) memory.atMs = moment.nowMs + pauseMs(leavingRounds, limits.maxCollectPauseMs, moment, limits)
+  else memory.atMs = horizon > floor ? soon(moment, limits).atMs : undefined
 }
 
 function perform(
@@ -196,16 +211,15 @@ function perform(
 ): readonly ForgettingEffect[] {
   memory.tries = Math.min(memory.tries + 1, maxDoublings)
   memory.atMs = undefined
+  if (memory.step === 'rest') memory.step = memory.horizon > memory.floor ? 'raise' : 'collect'
   switch (memory.step) {
-    case 'rest':
-      return []
     case 'raise':
       return [{ kind: 'raise', group, floor: memory.horizon }]
     case 'collect':
       return [{ kind: 'collect', group, after: memory.after }]
     case 'ask':
       // The answer may be lost, or nobody lead just now.
-      memory.atMs = moment.nowMs + pauseMs(memory, moment, limits)
+      memory.atMs = moment.nowMs + pauseMs(memory.tries, limits.maxInquiryPauseMs, moment, limits)
       return [{ kind: 'sweep', group, rows: [...memory.asked.values()] }]
     case 'forget':
       return [{ kind: 'forget', group, ids: memory.forgotten }]
@@ -213,8 +227,8 @@ function perform(
 }
 
 /** Between half and the whole pause, so that the instances of a participant do not try in step. */
-function pauseMs({ tries }: Memory, { fraction }: Moment, limits: ForgettingLimits): number {
-  return Math.min(limits.inquiryPauseMs * 2 ** (tries - 1), limits.maxInquiryPauseMs) * (0.5 + fraction / 2)
+function pauseMs(times: number, maxMs: number, { fraction }: Moment, { inquiryPauseMs }: ForgettingLimits): number {
+  return Math.min(inquiryPauseMs * 2 ** (times - 1), maxMs) * (0.5 + fraction / 2)
 }
 
 /** Any pause has reached its maximum by then; it keeps the power finite. */

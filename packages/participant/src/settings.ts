@@ -21,6 +21,11 @@ export interface ParticipantSettings {
    * the rows below it.
    */
   readonly collectSpreadMs: number
+  /**
+   * Longest pause before rows below a floor are gone through again that their group still needed; the first is `inquiryPauseMs`, and
+   * doubles.
+   */
+  readonly maxCollectPauseMs: number
   /** First pause after a resource could not apply an outcome; doubles up to `maxRetryMs`, for ever. */
   readonly retryMs: number
   readonly maxRetryMs: number
@@ -52,6 +57,7 @@ export const defaultSettings: ParticipantSettings = {
   inquirySpreadMs: 1_000,
   sweepMs: 5_000,
   collectSpreadMs: 2_000,
+  maxCollectPauseMs: 60_000,
   retryMs: 50,
   maxRetryMs: 5_000,
   drainMs: 10_000,

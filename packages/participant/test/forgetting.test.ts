@@ -11,7 +11,7 @@ import {
 import type { BranchKey } from '../src/resource.ts'
 import { digestNumber, group, id, idOf, otherGroup, tokenOf } from './names.ts'
 
-const limits = { collectSpreadMs: 2_000, inquiryPauseMs: 1_000, maxInquiryPauseMs: 15_000 }
+const limits = { collectSpreadMs: 2_000, maxCollectPauseMs: 60_000, inquiryPauseMs: 1_000, maxInquiryPauseMs: 15_000 }
 const row = (of: TransactionId): BranchKey => ({ id: of, digest: digestNumber(1), token: tokenOf(1) })
 const heard = (horizon: number, of: GroupId = group): ForgettingEvent => ({
   kind: 'heard',
@@ -124,13 +124,35 @@ describe('rows below a floor', () => {
     expect(life.send({ kind: 'forgot', group })).toEqual([{ kind: 'collect', group, after: gone }])
   })
 
-  test('that are all kept do not keep the walk from going on, and are asked for again with the next horizon', () => {
+  test('that are kept do not keep the round from going on, and are gone through again, ever more seldom', () => {
     const life = new Life()
     life.raised(9)
-    life.collected([id], id)
-    expect(life.answered({ [id]: 'kept' })).toEqual([{ kind: 'collect', group, after: id }])
-    life.collected([])
-    expect(life.raised(10)).toEqual([{ kind: 'collect', group, after: undefined }])
+    const pauses: number[] = []
+    for (let round = 1; round <= 9; round += 1) {
+      life.collected([id], id)
+      expect(life.answered({ [id]: 'kept' })).toEqual([{ kind: 'collect', group, after: id }])
+      life.collected([])
+      const restedMs = life.nowMs
+      expect(life.wake()).toEqual([{ kind: 'collect', group, after: undefined }])
+      pauses.push(life.nowMs - restedMs)
+    }
+    expect(pauses.slice(0, 3)).toEqual([500, 1_000, 2_000])
+    expect(pauses.at(-1)).toBe(30_000)
+    life.collected([id])
+    life.answered({ [id]: 'forgotten' })
+    life.send({ kind: 'forgot', group })
+    expect(life.isResting).toBe(true)
+  })
+
+  test('that are kept are not gone through more often because the horizon moves', () => {
+    const life = new Life()
+    life.raised(9)
+    life.collected([id])
+    life.answered({ [id]: 'kept' })
+    const wakeAtMs = forgettingWakeAtMs(life.state)
+    life.send(heard(10))
+    expect(forgettingWakeAtMs(life.state)).toBe(wakeAtMs)
+    expect(life.wake()).toEqual([{ kind: 'raise', group, floor: 10 }])
   })
 
   test('are never forgotten by an answer for rows that were not asked for', () => {
