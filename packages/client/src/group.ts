@@ -11,6 +11,7 @@ import {
   type OwnerName,
   parseGroupId,
   parseId,
+  reasonCodes,
   type Subjects,
   type Token,
   type TransactionId,
@@ -80,8 +81,14 @@ export class Group {
   /** Whether a message came from a replica of this group, of this incarnation. */
   readonly isMember = (by: Answerer): boolean => by.kind === 'replica' && by.group === this.id
 
-  /** Learns the epoch from whatever the group answers. It never goes back. */
+  /** Learns the epoch from whatever the group answers; it never goes back. A participant may know that it is old. */
   heard(by: Answerer, answer: Answer): void {
+    if (
+      answer.type === 'result' &&
+      answer.result.kind === 'refused' &&
+      answer.result.reason.code === reasonCodes.expired
+    )
+      this.learntAtMs = Number.NEGATIVE_INFINITY
     if (!this.isMember(by) || !('epoch' in answer)) return
     if (answer.type === 'welcome') this.retentionMs = answer.retentionMs
     if (answer.epoch < this.epoch) return

@@ -123,6 +123,18 @@ describe('R11: expired', () => {
     expect(error).toMatchObject({ code: 'transaction-aborted', retryable: true, recorded: false, reason })
   })
 
+  test('before commit was asked for makes the client ask for the epoch: the next attempt has a new one', async () => {
+    const stage = new Stage()
+    const reason = { code: 'expired', message: 'Its epoch is behind the floor.', retryable: true }
+    stage.participant('payments', (_, nth) => (nth === 0 ? { kind: 'refused', reason } : { value: 'done' }))
+    const epoch = await stage.play(async (verdict) => {
+      stage.epoch = 70 as Epoch
+      await expect(epochOfRun(verdict)).rejects.toMatchObject({ reason })
+      return await epochOfRun(verdict)
+    })
+    expect(epoch).toBe(70)
+  })
+
   test.each(['once', 'kept'] as const)(
     'after it was asked for under an id used %s is in doubt for good',
     async (mark) => {

@@ -3,7 +3,7 @@ import { type DepartingMessage, type SimulatedProcess, Simulation } from '@verdi
 import { describePayload } from '../describe-payload.ts'
 import { statementsOf } from '../told.ts'
 import { Client } from './client.ts'
-import { Group } from './group.ts'
+import { Group, type Retention } from './group.ts'
 import { Service, type ServiceOptions } from './service.ts'
 import { Wire } from './wire.ts'
 
@@ -24,6 +24,8 @@ export function gate(): Gate {
 export interface Cast {
   /** Decides what the script leaves to chance. */
   readonly seed?: number
+  /** How long the group keeps what is settled. */
+  readonly retention?: Retention
   /** Names of services, with what is special about each. */
   readonly services?: Readonly<Record<string, ServiceOptions>>
 }
@@ -40,10 +42,10 @@ export class Stage {
   readonly #services = new Map<string, Service>()
   readonly #told = new Map<TransactionId, Outcome>()
 
-  private constructor({ seed = 1, services = { alpha: {}, beta: {} } }: Cast) {
+  private constructor({ seed = 1, services = { alpha: {}, beta: {} }, retention }: Cast) {
     this.simulation = new Simulation({ seed, trace: { describe: describePayload } })
     this.wire = new Wire(this.simulation)
-    this.group = new Group(this.simulation, 'main', 'n')
+    this.group = new Group(this.simulation, 'main', 'n', retention)
     for (const [name, options] of Object.entries(services)) {
       const shared = options.shares === undefined ? undefined : this.service(options.shares).database
       this.#services.set(name, new Service(this.simulation, name, options, shared))
