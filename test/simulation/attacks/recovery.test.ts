@@ -131,7 +131,7 @@ test('R15: a group that was set up anew under its old name decides nothing of th
   const anew = new Group(stage.simulation, 'main', 'm')
   for (const replica of anew.replicas) replica.start()
   await stage.until(() => anew.findLeader() !== undefined)
-  const entries = () => anew.status().lastIndex - anew.status().epoch
+  const entries = () => anew.status().appliedIndex - anew.status().epoch
   const before = entries()
   const horizon = 0 as never
   const toBeta = under.control(anew.id, beta)
