@@ -19,15 +19,19 @@ export class GroupOfOne implements AsyncDisposable {
   readonly manifest: Manifest
   readonly #folder: string
   readonly #replica: Replica<Applied>
+  /** The clock's timers keep no process alive, and nobody else is there to. */
+  readonly #alive: NodeJS.Timeout
 
-  private constructor(manifest: Manifest, folder: string, replica: Replica<Applied>) {
+  private constructor(manifest: Manifest, folder: string, replica: Replica<Applied>, alive: NodeJS.Timeout) {
     this.manifest = manifest
     this.#folder = folder
     this.#replica = replica
+    this.#alive = alive
   }
 
   /** Makes it anew in an empty folder, and resolves once it leads itself. */
   static async start(folder: string, settings: Partial<RaftSettings> = {}): Promise<GroupOfOne> {
+    const alive = setInterval(() => undefined, 60_000)
     const manifest = makeManifest('main', [replicaId], systemRandom)
     const identity = { path: folder, group: groupIdOf(manifest), replica: replicaId, members: manifest.replicas }
     await initLmdbStore(identity)
@@ -45,7 +49,7 @@ export class GroupOfOne implements AsyncDisposable {
       },
     })
     await elected.promise
-    return new GroupOfOne(manifest, folder, replica)
+    return new GroupOfOne(manifest, folder, replica, alive)
   }
 
   get space(): Replica<Applied>['space'] {
@@ -64,6 +68,7 @@ export class GroupOfOne implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#replica.stop()
+    clearInterval(this.#alive)
   }
 }
 
