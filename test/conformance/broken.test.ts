@@ -1,4 +1,5 @@
 import type { BranchNote, OpenBranch, Resource } from '@verdict/participant'
+import { groupOf, parseId } from '@verdict/protocol'
 import { checkRule, type ResourceHarness, rulesFor, type SimulatedSession } from '@verdict/testing'
 import { describe, expect, test } from 'vitest'
 import { simulatedHarness } from './simulated.ts'
@@ -143,6 +144,32 @@ const lies: readonly {
         if (result.kind === 'busy') await honest.finish(note, 'discarded')
         return result
       }),
+  },
+  {
+    lie: 'keeps no floor',
+    caughtBy: /^expired: a branch at or below the floor/,
+    change: () => ({ raiseFloor: async () => 'raised' }),
+  },
+  {
+    lie: 'deletes committed rows without being told',
+    caughtBy: /^collect: shows each committed row of a logged transaction/,
+    change: (honest) => ({
+      async collect(group, limit, after) {
+        const collected = await honest.collect(group, limit, after)
+        await honest.forget(collected.logged.map(({ id }) => id))
+        return collected
+      },
+    }),
+  },
+  {
+    lie: 'forgets rows whose ids may still come',
+    caughtBy: /^forget: deletes the named committed rows at or below the floor/,
+    change: (honest) => ({
+      async forget(ids) {
+        for (const id of ids) await honest.raiseFloor(groupOf(id), parseId(id).epoch)
+        await honest.forget(ids)
+      },
+    }),
   },
   {
     lie: 'lets prepared branches of before a crash be forgotten by inDoubt',
