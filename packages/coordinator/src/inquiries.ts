@@ -14,7 +14,7 @@ import type { Calls } from './calls.ts'
 import type { Commits } from './commits.ts'
 import type { Deliveries } from './deliveries.ts'
 import { epochOf, horizonOf } from './forgetting.ts'
-import { answerHolder, answerSweep, isAcknowledgement, lookUp } from './inquiry.ts'
+import { answerHolder, answerSweep, isCounted, lookUp } from './inquiry.ts'
 import type { Asker, Post } from './post.ts'
 import { type ReadableSpace, recordOf } from './records.ts'
 
@@ -98,7 +98,8 @@ export class Inquiries {
     if (mine.length === 0) return
     for (const { id, digest, token } of mine) {
       const record = recordOf(space, id)
-      if (record === undefined || !isAcknowledgement(record, participant, digest, token)) continue
+      if (record === undefined || !isCounted(record, participant, token)) continue
+      // List and outcome are looked at as with any acknowledgement.
       deliveries.acknowledged(participant, { type: 'ack', id, digest, instance, applied: 'committed' })
     }
     onceConfirmed(() => {

@@ -51,18 +51,9 @@ export function answerSweep(
   return { id, answer: record === undefined && parseId(id).epoch <= horizon ? 'forgotten' : 'kept' }
 }
 
-/** Whether a committed row acknowledges a branch of the record: its effects are those that the decision rests on (rule R8). */
-export function isAcknowledgement(
-  record: DecisionRecord,
-  asker: ParticipantName,
-  digest: Digest,
-  token: Token,
-): boolean {
-  return (
-    record.outcome === 'committed' &&
-    record.digest === digest &&
-    record.branches.some((branch) => branch.participant === asker && branch.token === token)
-  )
+/** Whether this opening of the asker's branch is the one whose vote was counted: only that one's row acknowledges (rule R8). */
+export function isCounted(record: DecisionRecord, asker: ParticipantName, token: Token): boolean {
+  return record.branches.some((branch) => branch.participant === asker && branch.token === token)
 }
 
 /** The list that a holder sent along, if it is the one its digest binds and names the branch that it holds. */
