@@ -33,6 +33,8 @@ export function drawPace(random: SeededRandom, budgetMs: number): Pace {
       inquiryPauseMs: random.pick([20, 1_000]),
       inquirySpreadMs: random.pick([10, 1_000]),
       sweepMs: random.pick([100, 5_000]),
+      collectSpreadMs: random.pick([0, 2_000]),
+      maxCollectPauseMs: random.pick([500, 10_000]),
       idleMs: random.pick([1_000, 30_000]),
     },
   }
