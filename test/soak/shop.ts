@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process'
-import { mkdirSync, readFileSync, statSync } from 'node:fs'
+import { mkdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { open } from 'lmdb'
@@ -9,6 +9,7 @@ import { startPostgres } from '../../infra/postgres.ts'
 import { Service } from '../../infra/shop/service.ts'
 import { openAccounts } from '../bench/bank.ts'
 import { Generator } from '../bench/generator-process.ts'
+import { memoryOf } from './memory.ts'
 import type { Gauge } from './sample.ts'
 
 const root = join(import.meta.dirname, '..', '..')
@@ -58,7 +59,9 @@ export class Shop implements AsyncDisposable {
     stack.defer(() => load.stop())
     const processes = [...replicas, ...banks, { name: 'load', pid: load.pid }]
     const meters = [
-      ...processes.map(({ name, pid = 0 }) => residentMeter(name, pid)),
+      ...processes.map(
+        ({ name, pid = 0 }): Meter => ({ name: `${name}: memory`, unit: 'bytes', read: () => memoryOf(pid) }),
+      ),
       ...replicaNames.map((name) => fileMeter(`${name}: file of log and records`, join(group, name, 'data.mdb'))),
       fileMeter('bank-b: file of the store', join(accounts, 'data.mdb')),
       rowMeter(accounts),
@@ -83,15 +86,6 @@ export class Shop implements AsyncDisposable {
 
 interface Meter extends Gauge {
   readonly read: () => number | Promise<number>
-}
-
-/** Linux only. */
-function residentMeter(name: string, pid: number): Meter {
-  const read = (): number => {
-    const kib = /^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]
-    return Number(kib) * 1024
-  }
-  return { name: `${name}: memory (RSS)`, unit: 'bytes', read }
 }
 
 function fileMeter(name: string, path: string): Meter {

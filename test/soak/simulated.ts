@@ -11,6 +11,7 @@ import {
 } from '@verdict/protocol'
 import { systemRandom } from '@verdict/runtime'
 import type { GroupOfOne } from './group-of-one.ts'
+import { memoryOf } from './memory.ts'
 import type { Gauge, Sample } from './sample.ts'
 
 /** How the simulated transactions come, and how long they are kept. */
@@ -32,7 +33,7 @@ const inFlight = 4_096
 export const gauges: readonly Gauge[] = [
   { name: 'records that the group keeps', unit: 'rows' },
   { name: "bytes of the store's file", unit: 'bytes' },
-  { name: 'memory of the process (RSS)', unit: 'bytes' },
+  { name: 'memory of the process', unit: 'bytes' },
 ]
 
 /** What a run has come to. */
@@ -48,7 +49,12 @@ export interface Run {
  * Decides simulated transactions in a real log, as fast as it goes: epochs pass by numbers of transactions instead of time. Samples
  * are taken at the end of an epoch, as many as there is room for.
  */
-export async function simulate(group: GroupOfOne, load: Load, maxSamples: number): Promise<Run> {
+export async function simulate(
+  group: GroupOfOne,
+  load: Load,
+  maxSamples: number,
+  onSample: (sample: Sample) => void = () => undefined,
+): Promise<Run> {
   const { transactions, perEpoch } = load
   const history = new History(group, load.keptEpochs)
   const samples: Sample[] = []
@@ -58,8 +64,10 @@ export async function simulate(group: GroupOfOne, load: Load, maxSamples: number
     await history.advance()
     const { decided, kept } = history
     mostKept = Math.max(mostKept, kept)
-    if (decided >= (samples.length + 1) * (transactions / maxSamples))
-      samples.push({ at: decided, values: [kept, group.fileBytes(), process.memoryUsage().rss] })
+    if (decided < (samples.length + 1) * (transactions / maxSamples)) continue
+    const sample = { at: decided, values: [kept, group.fileBytes(), memoryOf('self')] }
+    samples.push(sample)
+    onSample(sample)
   }
   return { samples, mostKept, late: history.late }
 }

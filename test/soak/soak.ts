@@ -75,7 +75,15 @@ async function soak(folder: string): Promise<Watched> {
 async function soakSimulated(folder: string): Promise<Watched> {
   await using group = await GroupOfOne.start(folder)
   const startedMs = performance.now()
-  const { samples, mostKept } = await simulate(group, { transactions, perEpoch, keptEpochs }, samplesPerRun)
+  let count = 0
+  const { samples, mostKept } = await simulate(
+    group,
+    { transactions, perEpoch, keptEpochs },
+    samplesPerRun,
+    ({ at }) => {
+      if (++count % 10 === 0) console.log(`${count}/${samplesPerRun}: ${formatCount(at)} decided`)
+    },
+  )
   const perSecond = transactions / ((performance.now() - startedMs) / 1_000)
   console.log(`${formatCount(perSecond)} decisions a second, at most ${formatCount(mostKept)} records kept`)
   const title = `${formatCount(transactions)} simulated transactions, ${formatCount(perEpoch)} in an epoch, each kept for ${keptEpochs} epochs`
