@@ -1,6 +1,7 @@
 import type { DecisionRecord, TransactionId } from '@verdict/protocol'
 import type { DepartingMessage } from '@verdict/runtime/simulated'
 import { accounts, openingBalance } from './bank.ts'
+import { Floors } from './floors.ts'
 import { InvariantError } from './invariant-error.ts'
 import { Memory } from './memory.ts'
 import type { System } from './system.ts'
@@ -17,6 +18,7 @@ export class Invariants {
   /** The record of each id when its outcome was told first; it may be forgotten since. */
   readonly #records = new Map<TransactionId, DecisionRecord>()
   readonly #memory: Memory
+  readonly #floors: Floors
   /** The newest epoch and term that each replica told. */
   readonly #clocks = new Map<string, number>()
   readonly #effectsSeen = new Map<string, number>()
@@ -26,6 +28,7 @@ export class Invariants {
   constructor(system: System) {
     this.#system = system
     this.#memory = new Memory(system)
+    this.#floors = new Floors(system.banks)
   }
 
   /** Outcomes that were told, and what became of them. */
@@ -37,6 +40,7 @@ export class Invariants {
   departed(message: DepartingMessage): void {
     this.#epochsNeverGoDown(message)
     this.#memory.departed(message)
+    this.#floors.departed(message)
     for (const { id, outcome, digest, by } of statementsOf(message)) {
       const first = this.#told.get(id)
       if (first === undefined) {
@@ -66,6 +70,7 @@ export class Invariants {
 
   /** Committed effects exist at most once, only of decided transactions, and never after an abort. Called after each step. */
   step(): void {
+    this.#floors.step()
     for (const { name, database } of this.#system.banks) {
       const effects = database.effects()
       const seen = this.#effectsSeen.get(name) ?? 0

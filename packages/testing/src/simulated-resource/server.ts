@@ -128,10 +128,7 @@ export class Server {
       await this.flush()
       return false
     }
-    const record: LogRecord = { kind: 'floor', participant, group, epoch }
-    this.#append(record)
-    this.tables.apply(record)
-    await this.flush()
+    await this.#appendAndApply({ kind: 'floor', participant, group, epoch })
     return true
   }
 

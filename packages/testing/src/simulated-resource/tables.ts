@@ -101,7 +101,7 @@ export class Tables {
         this.#end(record.name)
         break
       case 'floor':
-        this.#floors.set(floorKey(record.participant, record.group), record)
+        this.#raise(record)
         break
       case 'delete':
         for (const { participant, id } of record.rows) this.rows.delete(rowKey(participant, id))
@@ -121,6 +121,11 @@ export class Tables {
   isExpired(participant: ParticipantName, id: TransactionId): boolean {
     const floor = this.floor(participant, groupOf(id))
     return floor !== undefined && parseId(id).epoch <= floor
+  }
+
+  /** Of two that were raised at the same time the higher one stays, whichever came last. */
+  #raise({ participant, group, epoch }: Extract<LogRecord, { kind: 'floor' }>): void {
+    if (epoch > (this.floor(participant, group) ?? 0)) this.#floors.set(floorKey(participant, group), { group, epoch })
   }
 
   #write(writes: ReadonlyMap<string, SimulatedValue>, row: JournalRow | undefined): void {
