@@ -1,5 +1,6 @@
 import type { DecisionRecord, TransactionId } from '@verdict/protocol'
 import type { DepartingMessage } from '@verdict/runtime/simulated'
+import type { JournalRow } from '@verdict/testing'
 import { accounts, openingBalance } from './bank.ts'
 import { Floors } from './floors.ts'
 import { InvariantError } from './invariant-error.ts'
@@ -9,7 +10,8 @@ import { clocksOf, statementsOf } from './told.ts'
 
 /**
  * What must hold in every history (docs/protocol.md, "What is promised"): one outcome for all who are ever told, only committed
- * if every branch voted so and its effects are durable, effects at most once and never after an abort, and nothing left behind.
+ * if every branch voted so (or the one branch of a lone transaction has committed) and its effects are durable, effects at most once
+ * and never after an abort, and nothing left behind.
  */
 export class Invariants {
   readonly #system: System
@@ -23,7 +25,9 @@ export class Invariants {
   readonly #clocks = new Map<string, number>()
   readonly #effectsSeen = new Map<string, number>()
   readonly #branches = new Map<string, Set<TransactionId>>()
-  readonly #counts = { committed: 0, aborted: 0 }
+  readonly #counts = { committed: 0, aborted: 0, lone: 0 }
+  /** Rows by which participants have committed alone; they may be forgotten since. */
+  readonly #lone = new Map<TransactionId, JournalRow>()
 
   constructor(system: System) {
     this.#system = system
@@ -32,7 +36,7 @@ export class Invariants {
   }
 
   /** Outcomes that were told, and what became of them. */
-  get counts(): { readonly [what in 'committed' | 'aborted' | 'expired' | 'forgotten']: number } {
+  get counts(): { readonly [what in 'committed' | 'aborted' | 'lone' | 'expired' | 'forgotten']: number } {
     return { ...this.#counts, ...this.#memory.counts }
   }
 
@@ -42,14 +46,17 @@ export class Invariants {
     this.#memory.departed(message)
     this.#floors.departed(message)
     for (const { id, outcome, digest, by } of statementsOf(message)) {
+      if (by === 'lone participant') this.#checkLone(id, outcome, digest, message.from)
       const first = this.#told.get(id)
       if (first === undefined) {
         if (by === 'participant')
           throw new InvariantError(`${message.from} acknowledged ${outcome} of ${id}, which nobody told it`)
         this.#told.set(id, { outcome, digest })
         this.#counts[outcome] += 1
-        this.#memory.told(id, outcome, message.from)
-        this.#checkRecord(id, outcome, message.from)
+        if (by === 'group') {
+          this.#memory.told(id, outcome, message.from)
+          this.#checkRecord(id, outcome, message.from)
+        }
       } else if (first.outcome !== outcome || first.digest !== digest) {
         throw new InvariantError(
           `${message.from} tells ${outcome} of ${id} (list ${digest}); ${first.outcome} was told before (list ${first.digest})`,
@@ -82,6 +89,14 @@ export class Invariants {
         const { id } = effect.name
         if (ids.has(id)) throw new InvariantError(`${name} applied ${id} twice`)
         ids.add(id)
+        // The row of a lone one is the decision, whether or not anybody could be told: from now on no other outcome may be.
+        const lone = this.#loneRow(id)
+        if (lone !== undefined) this.#lone.set(id, lone)
+        if (lone !== undefined && !this.#told.has(id)) {
+          this.#told.set(id, { outcome: 'committed', digest: effect.name.digest })
+          this.#counts.committed += 1
+          this.#counts.lone += 1
+        }
         const told = this.#told.get(id)
         if (told?.outcome !== 'committed')
           throw new InvariantError(`${name} applied ${id}, which was told ${told?.outcome ?? 'nothing'}`)
@@ -125,6 +140,27 @@ export class Invariants {
     ]
   }
 
+  /** A lone outcome is told only when it stands in a durable row, and the group knows nothing of it (rule R9). */
+  #checkLone(id: TransactionId, outcome: string, digest: string | undefined, from: string): void {
+    const bank = this.#system.banks.find(({ instances }) => instances.some(({ name }) => name === from))
+    const row = bank?.database.rows().find((found) => found.id === id) ?? this.#lone.get(id)
+    // It may be collected while the answer is on its way.
+    if (row === undefined && outcome === 'aborted' && bank !== undefined && this.#floors.isBelow(bank, id)) return
+    if (row?.state !== outcome)
+      throw new InvariantError(`${from} tells ${outcome} of ${id}, its row says ${row?.state}`)
+    if (outcome === 'committed' && (row.mode !== 'lone' || row.digest !== digest))
+      throw new InvariantError(
+        `${from} tells that ${id} is committed alone, its row is ${row.mode} under ${row.digest}`,
+      )
+    if (this.#recordsOf(id).length > 0) throw new InvariantError(`${from} decides ${id}, which the group has decided`)
+  }
+
+  /** The row by which a participant has committed a lone transaction. */
+  #loneRow(id: TransactionId): JournalRow | undefined {
+    const isIt = (row: JournalRow): boolean => row.id === id && row.mode === 'lone' && row.state === 'committed'
+    return this.#system.banks.flatMap(({ database }) => database.rows().filter(isIt))[0]
+  }
+
   #checkRecord(id: TransactionId, outcome: string, by: string): void {
     const records = this.#recordsOf(id)
     if (records.length === 0)
@@ -153,11 +189,14 @@ export class Invariants {
 
   #checkEffects(id: TransactionId, outcome: string): void {
     const record = this.#records.get(id)
+    const lone = this.#lone.get(id)
+    if (record !== undefined && lone !== undefined) throw new InvariantError(`${id} is lone, and recorded by the group`)
     for (const { name } of this.#system.banks) {
       const applied = this.#branches.get(name)?.has(id) ?? false
       const expected =
         outcome === 'committed' &&
-        record?.branches.some((branch) => branch.participant === name && branch.vote === 'prepared')
+        (lone?.participant === name ||
+          record?.branches.some((branch) => branch.participant === name && branch.vote === 'prepared'))
       if (applied !== (expected ?? false))
         throw new InvariantError(`${name} has ${applied ? '' : 'not '}applied ${id}, which was told ${outcome}`)
     }
@@ -190,10 +229,10 @@ export class Invariants {
         if (before !== undefined && before !== outcome)
           throw new InvariantError(`${client} was told ${outcome} of ${id}, ${before} was told before`)
         byId.set(id, outcome)
-        const record = this.#records.get(id)
-        if (outcome === 'committed' && record?.outcome !== 'committed')
-          throw new InvariantError(`${client} was told that ${id} is committed; the record says ${record?.outcome}`)
-        if (outcome !== 'committed' && record?.outcome === 'committed')
+        const isCommitted = this.#records.get(id)?.outcome === 'committed' || this.#lone.has(id)
+        if (outcome === 'committed' && !isCommitted)
+          throw new InvariantError(`${client} was told that ${id} is committed; no record and no row says so`)
+        if (outcome !== 'committed' && isCommitted)
           throw new InvariantError(`${client} was told ${outcome} of ${id}, which is committed`)
       }
     }

@@ -27,7 +27,7 @@ if (values.help || !Number.isSafeInteger(first) || !Number.isSafeInteger(seeds) 
 }
 
 async function simulate(from: number, count: number, trace: boolean): Promise<number> {
-  const sums = { committed: 0, aborted: 0, expired: 0, forgotten: 0, told: 0, virtualMs: 0 }
+  const sums = { committed: 0, aborted: 0, lone: 0, expired: 0, forgotten: 0, told: 0, virtualMs: 0 }
   const struck: Record<string, number> = {}
   let failed = 0
   const startedMs = performance.now()

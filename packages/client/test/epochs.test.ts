@@ -1,8 +1,8 @@
-import type { Verdict } from '@verdict/client'
+import type { Transaction, Verdict } from '@verdict/client'
 import { type Epoch, parseId } from '@verdict/protocol'
 import type { SimulatedWorld } from '@verdict/runtime/simulated'
 import { describe, expect, test } from 'vitest'
-import { type Payments, Stage } from './stage.ts'
+import { type Inventory, type Payments, Stage } from './stage.ts'
 
 const minuteMs = 60_000
 
@@ -11,13 +11,20 @@ function pass({ clock }: SimulatedWorld, ms: number): Promise<void> {
 }
 
 async function epochOfRun(verdict: Verdict): Promise<number> {
-  const { receipt } = await verdict.transaction((tx) => tx.on<Payments>('payments').audit())
+  const { receipt } = await verdict.transaction(audits)
   return parseId(receipt.id).epoch
+}
+
+/** At two participants, or the group would have nothing to decide. */
+async function audits(tx: Transaction): Promise<void> {
+  await tx.on<Payments>('payments').audit()
+  await tx.on<Inventory>('inventory').reserve({ sku: 'a' })
 }
 
 function staged(): Stage {
   const stage = new Stage()
   stage.participant('payments')
+  stage.participant('inventory')
   return stage
 }
 
@@ -127,6 +134,7 @@ describe('R11: expired', () => {
     const stage = new Stage()
     const reason = { code: 'expired', message: 'Its epoch is behind the floor.', retryable: true }
     stage.participant('payments', (_, nth) => (nth === 0 ? { kind: 'refused', reason } : { value: 'done' }))
+    stage.participant('inventory')
     const epoch = await stage.play(async (verdict) => {
       stage.epoch = 70 as Epoch
       await expect(epochOfRun(verdict)).rejects.toMatchObject({ reason })
@@ -142,7 +150,7 @@ describe('R11: expired', () => {
       stage.onCommit = () => ({ kind: 'expired' })
       const error = await stage.fail((verdict) => {
         const id = mark === 'kept' ? { id: verdict.newId() } : {}
-        return verdict.transaction((tx) => tx.on<Payments>('payments').audit(), id as { id: string })
+        return verdict.transaction(audits, id as { id: string })
       })
       expect(error).toMatchObject({ code: 'in-doubt', expired: true, retryable: false })
       expect(stage.commits).toHaveLength(1)

@@ -1,6 +1,17 @@
 import { digestOf, type Epoch, type SweepAnswer } from '@verdict/protocol'
 import { expect, test } from 'vitest'
-import { calledList, digestNumber, group, id, idOf, oneShotList, otherGroup, tokenOf } from './names.ts'
+import {
+  calledList,
+  digestNumber,
+  group,
+  id,
+  idOf,
+  loneList,
+  loneOneShotList,
+  oneShotList,
+  otherGroup,
+  tokenOf,
+} from './names.ts'
 import { Stage, writing } from './stage.ts'
 
 const settings = { collectSpreadMs: 100, inquiryPauseMs: 500 }
@@ -18,9 +29,9 @@ function answer(stage: Stage, how: 'forgotten' | 'kept', from = group): void {
 }
 
 /** A stage whose store has a committed row. */
-async function committed(): Promise<Stage> {
+async function committed(mode: 'lone' | 'logged' = 'logged'): Promise<Stage> {
   const stage = await Stage.set(settings)
-  stage.store.rows.set(id, { state: 'committed', digest: digestNumber(1), token: tokenOf(1) })
+  stage.store.rows.set(id, { state: 'committed', mode, digest: digestNumber(1), token: tokenOf(1) })
   return stage
 }
 
@@ -95,6 +106,36 @@ test('an old abort is acknowledged without a tombstone: the floor is as good', a
   await stage.settle()
   expect(stage.said('ack')).toMatchObject([{ id, applied: 'aborted' }])
   expect(stage.store.rows.size).toBe(0)
+})
+
+test('an old lone transaction is told as expired, and leaves no tombstone', async () => {
+  const stage = await Stage.set(settings)
+  announce(stage, epoch)
+  await stage.settle(200)
+  const operations = [writing('a')]
+  stage.alone(loneOneShotList(operations), { operations })
+  await stage.settle()
+  expect(stage.decided).toEqual([{ kind: 'expired' }])
+  expect(stage.store.log).not.toContain('open')
+  expect(stage.store.rows.size).toBe(0)
+})
+
+test('a lone branch that grew too old while it was open is told as expired, not as aborted', async () => {
+  const stage = await Stage.set(settings)
+  const token = await stage.opened()
+  stage.store.floors.set(group, epoch as Epoch)
+  stage.alone(loneList(stage.instance(), token, 1), { to: stage.instance() })
+  await stage.settle()
+  expect(stage.decided).toEqual([{ kind: 'expired' }])
+  expect([stage.store.effects, stage.store.rows.size]).toEqual([[], 0])
+})
+
+test('rows of lone transactions below the floor go, and nobody is asked', async () => {
+  const stage = await committed('lone')
+  announce(stage, epoch)
+  await stage.settle(200)
+  expect(stage.store.rows.size).toBe(0)
+  expect(stage.said('sweep')).toEqual([])
 })
 
 test('tombstones below the floor go; a committed row goes once its group has forgotten it', async () => {

@@ -72,6 +72,19 @@ describe.each(isolations)('a %s branch whose snapshot is older than the floor', 
     await (await place.debited(resource, 'a2')).rollback() // its lock is gone
   })
 
+  test('does not commit again, when its lone row was deleted after that snapshot', async () => {
+    const { group, note } = freshGroup()
+    const first = await place.debited(resource, 'a8')
+    const lone = { ...note(5), rowAlways: false }
+    expect(await first.commit(lone)).toEqual({ kind: 'committed' })
+    const copy = await withSnapshot(resource, isolation, 'a8')
+    expect(await resource.raiseFloor(group, 5 as Epoch)).toBe('raised')
+    expect(await resource.collect(group, 10)).toMatchObject({ deleted: 1, logged: [] })
+    const before = await place.cents('a8')
+    expect(await copy.commit({ ...makeNote(), id: lone.id, rowAlways: false })).toEqual({ kind: 'expired' })
+    expect(await place.cents('a8')).toBe(before)
+  })
+
   test('is prepared when its id is above the floor, and when its group has none', async () => {
     const { group, note } = freshGroup()
     const [above, other] = [

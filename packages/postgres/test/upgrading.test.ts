@@ -47,7 +47,7 @@ test('tables of the first release are brought up to date, once no branch in doub
   await place.sql(`commit prepared '${gid}'`) // as the first release does once it knows the outcome
   const resource = await place.start()
   for (const { id, digest, token } of [committed, prepared]) {
-    expect(await resource.look(id)).toMatchObject({ state: 'committed', digest, token })
+    expect(await resource.look(id)).toMatchObject({ state: 'committed', mode: 'logged', digest, token })
   }
   const group = groupOf(committed.id)
   await resource.raiseFloor(group, 7 as Epoch)

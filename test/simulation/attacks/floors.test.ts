@@ -14,7 +14,10 @@ async function isBehind(stage: Stage, id: TransactionId): Promise<void> {
 }
 
 const rowsOf = (stage: Stage, name: string, id: TransactionId): number =>
-  stage.service(name).database.rows().filter((row) => row.id === id).length
+  stage
+    .service(name)
+    .database.rows()
+    .filter((row) => row.id === id).length
 
 /** What alpha answers to prepares from now on. */
 function votesFrom(stage: Stage): () => string[] {
@@ -100,6 +103,48 @@ test('R12: an instance that has not heard of the horizon is kept by the floor th
   expect(stage.alpha.database.prepared()).toEqual([])
 })
 
+test('R9, R12, hole 3: a copy of a lone transaction whose row is gone does not take effect again, and is told as expired', async () => {
+  const stage = await Stage.set({ retention, services: { alpha: { instances: 2 }, beta: {} } })
+  const run = stage.client.addInOneShot('alpha', -10)
+  await stage.until(() => run.done)
+  expect(run.told).toBe('committed')
+  const alone = stage.wire.first('alone from client')
+  const [executed] = stage.alpha.executed
+  const [deaf, other] = executed === 'alpha-1 add' ? [2, 1] : [1, 2]
+  for (const { name } of stage.group.replicas) stage.simulation.network.cutOneWay(name, stage.alpha.instance(deaf).name)
+  await isBehind(stage, run.id)
+  expect(rowsOf(stage, 'alpha', run.id)).toBe(0)
+
+  for (const gone of [other, deaf]) {
+    stage.alpha.crash(gone)
+    const before = stage.wire.all('loneDecided').length
+    stage.wire.again(alone)
+    await stage.until(() => stage.wire.all('loneDecided').length > before)
+    expect(stage.wire.all('loneDecided').at(-1)?.message).toMatchObject({ answer: { kind: 'expired' } })
+    stage.alpha.instance(gone).start()
+    await stage.until(() => stage.alpha.serving.size === 2)
+  }
+  await stage.rest()
+  expect(stage.balances()).toEqual({ alpha: 90, beta: 100 })
+})
+
+test('R9, R12: a lone transaction that comes back for the first time when it is too old leaves nothing, and is told as expired', async () => {
+  const stage = await Stage.set({ retention })
+  const held = stage.wire.hold('alone from client')
+  const run = stage.client.addInOneShot('alpha', -10, { budgetMs: 900 })
+  await stage.until(() => run.done)
+  const [first] = held.messages
+  held.drop()
+  if (first === undefined) throw new Error('nothing was held')
+  await stage.pass(longMs)
+  stage.wire.again(first)
+  await stage.until(() => stage.wire.has('loneDecided'))
+  expect(stage.wire.first('loneDecided').message).toMatchObject({ answer: { kind: 'expired' } })
+  expect(stage.alpha.database.rows()).toEqual([])
+  await stage.rest()
+  expect(stage.balances()).toEqual({ alpha: 100, beta: 100 })
+})
+
 test('R12: rows stay bounded by what is decided within the retention, however long it goes on', async () => {
   const stage = await Stage.set({ retention })
   const everyMs = 200
@@ -108,7 +153,9 @@ test('R12: rows stay bounded by what is decided within the retention, however lo
     for (const { database } of [stage.alpha, stage.beta]) most = Math.max(most, database.rows().length)
   })
   for (let round = 0; round < 400; round += 1) {
-    stage.client.submit('alpha', 'beta', { amount: round % 2 === 0 ? 1 : -1 })
+    const amount = round % 2 === 0 ? 1 : -1
+    if (round % 4 < 2) stage.client.submit('alpha', 'beta', { amount })
+    else stage.client.addInOneShot('alpha', amount)
     await stage.pass(everyMs)
   }
   await stage.rest()

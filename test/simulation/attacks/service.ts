@@ -1,5 +1,5 @@
 import { defineParticipant, operation, type ParticipantSettings, refuse, type Serving } from '@verdict/participant'
-import type { InstanceId } from '@verdict/protocol'
+import { groupOf, type InstanceId, parseId, participantName, type TransactionId } from '@verdict/protocol'
 import type { SimulatedProcess, SimulatedWorld, Simulation } from '@verdict/runtime/simulated'
 import { SimulatedDatabase, type SimulatedSession, simulatedResource } from '@verdict/testing'
 import { z } from 'zod'
@@ -72,6 +72,11 @@ export class Service {
     return Number(this.database.value(key))
   }
 
+  /** Whether rows of this id may be deleted. */
+  isBelowFloor(id: TransactionId): boolean {
+    return parseId(id).epoch <= (this.database.floors(participantName(this.name)).get(groupOf(id)) ?? 0)
+  }
+
   async #serve(world: SimulatedWorld): Promise<void> {
     const { capacity, settings } = this.#options
     const { clock, name } = world
@@ -120,6 +125,24 @@ function defineService(
         note('topUp')
         const balance = Number(await table.get(key))
         return balance < below ? await table.add(key, amount) : balance
+      },
+    }),
+    /** As `read`, and declared so. */
+    glance: operation({
+      input: z.object({ key: z.string() }),
+      readOnly: true,
+      async run({ key }, { table }: SimulatedSession) {
+        note('glance')
+        return Number(await table.get(key))
+      },
+    }),
+    /** Writes, and is declared not to. */
+    lie: operation({
+      input: z.object({ key: z.string(), amount: z.number() }),
+      readOnly: true,
+      async run({ key, amount }, { table }: SimulatedSession) {
+        note('lie')
+        return await table.add(key, amount)
       },
     }),
     refuseAll: operation({

@@ -41,6 +41,7 @@ export class Stage {
   readonly client: Client
   readonly #services = new Map<string, Service>()
   readonly #told = new Map<TransactionId, Outcome>()
+  readonly #lone = new Set<TransactionId>()
 
   private constructor({ seed = 1, services = { alpha: {}, beta: {} }, retention }: Cast) {
     this.simulation = new Simulation({ seed, trace: { describe: describePayload } })
@@ -52,6 +53,7 @@ export class Stage {
     }
     this.client = new Client(this.simulation, 'client', 'teller')
     this.simulation.network.observe((message) => this.#listen(message))
+    this.simulation.afterEachStep(() => this.#noteLone())
   }
 
   /** Starts all, and returns once a client is connected and every instance serves. */
@@ -148,18 +150,30 @@ export class Stage {
   #listen(message: DepartingMessage): void {
     if (message.from === 'hand') return
     for (const { id, outcome, by } of statementsOf(message)) {
-      if (by === 'participant') this.#checkAcknowledged(message.from, id, outcome)
+      if (by !== 'group') this.#checkAcknowledged(message.from, id, outcome)
       const before = this.#told.get(id) ?? outcome
       if (before !== outcome) throw new Error(`${message.from} tells ${outcome} of ${id}; ${before} was told before.`)
       this.#told.set(id, outcome)
     }
   }
 
-  /** What is acknowledged stands in a row (rule R13). */
+  /** What is acknowledged, or told of a lone transaction, stands in a row (rules R9, R13). */
   #checkAcknowledged(from: string, id: TransactionId, outcome: Outcome): void {
     const service = this.#all().find(({ instances }) => instances.some(({ name }) => name === from))
     const row = service?.database.rows().find((found) => found.id === id && found.participant === service.name)
-    if (row?.state !== outcome) throw new Error(`${from} acknowledges ${outcome} of ${id}; its row says ${row?.state}.`)
+    // The floor is as good as a tombstone.
+    if (row === undefined && outcome === 'aborted' && service?.isBelowFloor(id) === true) return
+    if (row?.state !== outcome) throw new Error(`${from} says ${outcome} of ${id}; its row says ${row?.state}.`)
+  }
+
+  /** Whether a participant has decided it by a row of its own, which may be forgotten since. */
+  #isLone(id: TransactionId): boolean {
+    return this.#lone.has(id)
+  }
+
+  #noteLone(): void {
+    for (const { database } of this.#all())
+      for (const { id, mode } of database.rows()) if (mode === 'lone') this.#lone.add(id)
   }
 
   /** At rest each branch has its effects once when committed was told, and none otherwise; money is neither made nor lost. */
@@ -169,13 +183,15 @@ export class Stage {
       for (const { name: branch } of database.effects()) {
         if (branch.participant !== name) continue
         if (seen.has(branch.id)) throw new Error(`${name} applied ${branch.id} twice.`)
-        if (this.#told.get(branch.id) !== 'committed')
-          throw new Error(`${name} applied ${branch.id}, which is not committed.`)
+        // A lone one is committed as soon as its row is there, whether or not anybody could be told.
+        const told = this.#told.get(branch.id) ?? (this.#isLone(branch.id) ? 'committed' : undefined)
+        if (told !== 'committed') throw new Error(`${name} applied ${branch.id}, which is not committed.`)
         seen.add(branch.id)
       }
     }
     for (const [id, outcome] of this.#told) {
       const record = this.group.record(id)
+      if (record !== undefined && this.#isLone(id)) throw new Error(`${id} is lone, and recorded by the group.`)
       if (record !== undefined && record.outcome !== outcome)
         throw new Error(`${outcome} was told of ${id}, ${record.outcome} is recorded.`)
       for (const { participant, vote } of record?.branches ?? []) {

@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict'
+import type { BranchNote, CommitResult, PrepareResult } from '@verdict/participant'
 import type { Rule } from './harness.ts'
 
 const floor = 1_000 // whose epochs below it differ in all digits of an id's epoch that matter
 const below = [1, 31, 32, 999, 1_000]
 const above = [1_001, 1_024, 40_000]
-const race = 20
+const race = 24 // each moment of a deletion that takes a few milliseconds is met by some preparation
+const momentsMs = 8
 
 /** What the contract says of floors, and of what is deleted below them. */
 export const forgettingRules: readonly Rule[] = [
@@ -175,6 +177,60 @@ export const forgettingRules: readonly Rule[] = [
     },
   },
   {
+    sentence: 'expired: a lone branch at or below the floor is not committed, and leaves nothing',
+    async check(bench) {
+      const resource = await bench.start()
+      await bench.raise(resource, floor)
+      for (const epoch of below) {
+        const branch = await bench.written(resource, 'a', 'new')
+        const note = bench.aged(epoch)
+        assert.deepEqual(await branch.commit({ ...note, rowAlways: false }), { kind: 'expired' })
+        const idle = await bench.open(resource)
+        assert.deepEqual(await idle.commit({ ...note, rowAlways: true }), { kind: 'expired' })
+        assert.deepEqual(await bench.look(resource, note.id), { state: 'nothing' })
+      }
+      await bench.assertFree(resource, 'a')
+      await bench.assertCommitted('a', undefined)
+      const branch = await bench.written(resource, 'a', 'new')
+      assert.deepEqual(await branch.commit({ ...bench.aged(floor + 1), rowAlways: false }), { kind: 'committed' })
+    },
+  },
+  {
+    sentence: 'collect: deletes rows of lone branches at or below the floor, and no others; their effects stay',
+    async check(bench) {
+      const resource = await bench.start()
+      const commit = (epoch: number): Promise<BranchNote> =>
+        bench.committed(resource, `${epoch}`, 'new', bench.aged(epoch))
+      const [old, young] = [await Promise.all(below.map(commit)), await Promise.all(above.map(commit))]
+      await bench.raise(resource, floor)
+      assert.deepEqual(await bench.collect(resource, 2), { deleted: old.length, logged: [] })
+      for (const { id } of old) assert.deepEqual(await bench.look(resource, id), { state: 'nothing' })
+      for (const { id } of young) assert.equal((await bench.look(resource, id)).state, 'committed')
+      for (const epoch of below) await bench.assertCommitted(`${epoch}`, 'new')
+    },
+  },
+  {
+    sentence: 'whenever the row of a lone branch is deleted, no copy of it commits before or after',
+    async check(bench) {
+      const resource = await bench.start()
+      for (let epoch = 1; epoch <= race; epoch += 1) {
+        const note = await bench.committed(resource, 'a', 'new', bench.aged(epoch))
+        const copy = await bench.written(resource, 'b', 'again')
+        const commit = async (): Promise<CommitResult> => {
+          await new Promise((resolve) => setTimeout(resolve, epoch % momentsMs))
+          return copy.commit({ ...bench.note(), id: note.id, rowAlways: false })
+        }
+        const forget = async (): Promise<void> => {
+          await bench.raise(resource, epoch)
+          await bench.collect(resource, 10)
+        }
+        const [{ kind }] = await Promise.all([commit(), forget()])
+        assert.ok(['exists', 'expired', 'busy'].includes(kind), `a copy of a branch that was forgotten is ${kind}`)
+      }
+      await bench.assertCommitted('b', undefined)
+    },
+  },
+  {
     sentence: 'whenever a row is deleted, no copy of its branch is prepared before or after',
     async check(bench) {
       const resource = await bench.start()
@@ -185,7 +241,11 @@ export const forgettingRules: readonly Rule[] = [
           await bench.raise(resource, epoch)
           await resource.forget([note.id])
         }
-        const [{ kind }] = await Promise.all([copy.prepare({ ...bench.note(), id: note.id }), forget()])
+        const prepare = async (): Promise<PrepareResult> => {
+          await new Promise((resolve) => setTimeout(resolve, epoch % momentsMs))
+          return copy.prepare({ ...bench.note(), id: note.id })
+        }
+        const [{ kind }] = await Promise.all([prepare(), forget()])
         assert.ok(['exists', 'expired', 'busy'].includes(kind), `a copy of a branch that was forgotten is ${kind}`)
       }
     },
