@@ -14,7 +14,10 @@ async function isBehind(stage: Stage, id: TransactionId): Promise<void> {
 }
 
 const rowsOf = (stage: Stage, name: string, id: TransactionId): number =>
-  stage.service(name).database.rows().filter((row) => row.id === id).length
+  stage
+    .service(name)
+    .database.rows()
+    .filter((row) => row.id === id).length
 
 /** What alpha answers to prepares from now on. */
 function votesFrom(stage: Stage): () => string[] {
