@@ -12,8 +12,9 @@ const restWithinMs = 90_000
 /** At rest, a little more time shows whether anything moves again by itself. */
 const afterglowMs = 2_000
 
-/** Only groups that keep no more than this are waited for until they have forgotten all: the others would cost hours of virtual time. */
+/** Only groups that keep no more than this are waited for until they have forgotten all, and of those some: it costs virtual time. */
 const maxAwaitedRetentionMs = 5_000
+const awaitedShare = 0.4
 
 /** What one history was made of. */
 export interface History {
@@ -74,7 +75,8 @@ export async function runHistory(
   await simulation.run({ untilMs: simulation.nowMs + afterglowMs })
   await rest(simulation, () => leftovers().length === 0 && invariants.replicasAgree(), afterglowMs, leftovers)
   invariants.atRest()
-  if (pace.keptEpochs * pace.coordinator.epochMs <= maxAwaitedRetentionMs)
+  const isAwaited = random.chance(awaitedShare) && pace.keptEpochs * pace.coordinator.epochMs <= maxAwaitedRetentionMs
+  if (isAwaited)
     await rest(
       simulation,
       () => invariants.isForgotten(),

@@ -14,6 +14,8 @@ export interface Sample {
 /** What was watched, and how. */
 export interface Watched {
   readonly title: string
+  /** How many transactions were decided. */
+  readonly decided: number
   /** What `at` counts. */
   readonly along: 'seconds' | 'transactions'
   readonly gauges: readonly Gauge[]

@@ -15,7 +15,7 @@ import { DeliveryTracing } from './delivery-tracing.ts'
 import { epochOf, horizonOf } from './forgetting.ts'
 import type { Post } from './post.ts'
 import { RecentResults } from './recent-results.ts'
-import { type ReadableSpace, unsettled } from './records.ts'
+import { type ReadableSpace, recordOf, unsettled } from './records.ts'
 import { Schedule } from './schedule.ts'
 import type { CoordinatorSettings } from './settings.ts'
 import { leadershipLost } from './span.ts'
@@ -125,14 +125,9 @@ export class Deliveries {
     for (const waiter of underway.waiters.splice(0)) this.say(record, waiter)
   }
 
-  /** The log holds nothing of these any more: whoever has not heard of an abort is told that it expired. */
+  /** The log holds nothing of these any more. */
   forget(ids: readonly TransactionId[]): void {
-    for (const id of ids) {
-      this.underway.get(id)?.tracing.abandoned('the group has forgotten the transaction')
-      this.remove(id)
-      this.recent.drop(id)
-    }
-    this.armWave()
+    for (const id of ids) this.recent.drop(id)
   }
 
   private keep(underway: Underway, results: Results): void {
@@ -232,7 +227,6 @@ export class Deliveries {
   private remove(id: TransactionId): void {
     this.bytes -= this.underway.get(id)?.bytes ?? 0
     this.underway.delete(id)
-    this.schedule.set(id, undefined)
   }
 
   private armWave(): void {
@@ -243,9 +237,19 @@ export class Deliveries {
   private wave(): void {
     const { clock, settings } = this.ports
     this.nextWaveMs = clock.nowMs() + settings.waveMs
-    for (const id of this.schedule.takeDue(clock.nowMs(), settings.waveSize)) this.advance(id, { kind: 'woke' })
+    for (const id of this.schedule.takeDue(clock.nowMs(), settings.waveSize)) this.insist(id)
     this.refill()
     this.armWave()
+  }
+
+  /** Tells it again; an abort may be forgotten before all have heard of it: those are told that it expired, when they ask. */
+  private insist(id: TransactionId): void {
+    if (recordOf(this.ports.space, id) !== undefined) {
+      this.advance(id, { kind: 'woke' })
+      return
+    }
+    this.underway.get(id)?.tracing.abandoned('the group has forgotten the transaction')
+    this.remove(id)
   }
 
   private mayRefill(): boolean {

@@ -35,6 +35,7 @@ function counter(space: ReadableSpace, key: string, initial: number): Epoch {
 export function advance(space: StateSpace, keptEpochs: number): void {
   const epoch = epochOf(space) + 1
   space.put(keys.epoch, packr.pack(epoch))
+  // An entry of an older log says no number: then there is nothing that would be larger, and the horizon stays.
   const horizon = epoch - keptEpochs
   if (horizon > horizonOf(space)) space.put(keys.horizon, packr.pack(horizon))
 }

@@ -1,6 +1,7 @@
 import type { TransactionId } from '@verdict/protocol'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
+import type { Command } from '../src/command.ts'
 import { epochOf, horizonOf, isMoreToForget, maxForgottenPerEntry } from '../src/forgetting.ts'
 import { hazardousCount, recordOf, unsettledCount } from '../src/records.ts'
 import { commands, Log, numbered, numbers } from './log.ts'
@@ -43,6 +44,12 @@ describe('R11: epoch and horizon', () => {
     log.advance(1_000)
     expect([before, horizonOf(log.space)]).toEqual([3, 3])
   })
+})
+
+test('R11: an advance of an older log, which does not say what is kept, moves the epoch alone', () => {
+  const log = new Log()
+  for (let times = 0; times < 5; times += 1) log.apply({ kind: 'advance' } as Command)
+  expect([epochOf(log.space), horizonOf(log.space)]).toEqual([6, 0])
 })
 
 describe('R11: behind the horizon', () => {

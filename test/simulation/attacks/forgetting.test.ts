@@ -50,7 +50,7 @@ test('R11: a commit that a participant has not applied outlives the horizon, and
   await forgotten(stage, transfer.id, 'alpha', 'beta')
 })
 
-test('R11: a hazard is never forgotten', async () => {
+test('R11: a hazard is never forgotten, be it of a commit', async () => {
   const stage = await short()
   const outcome = stage.wire.hold('outcome to beta')
   const transfer = stage.client.transfer('alpha', 'beta', { wait: 'applied' })
@@ -58,12 +58,30 @@ test('R11: a hazard is never forgotten', async () => {
   stage.beta.database.failover({ kind: 'from-last', record: 'prepare' })
   outcome.release()
   await stage.until(() => transfer.done)
+  await staysHazardous(stage, transfer.id, { outcome: 'committed', hazards: [{ kind: 'effects-lost' }] })
+})
+
+test('R11: or be it of an abort', async () => {
+  const stage = await short()
+  stage.wire.lose('vote from alpha')
+  const outcome = stage.wire.hold('outcome')
+  const transfer = stage.client.transfer('alpha', 'beta')
+  await stage.until(() => stage.beta.database.prepared().length === 1)
+  const id = stage.wire.idOf('commit from client')
+  const byHand = stage.client.begin(() => stage.beta.database.endByHand(beta, id, 'commit'))
+  await stage.until(() => transfer.done && byHand.done)
+  outcome.release()
+  await stage.until(() => stage.group.status().hazardous === 1)
+  await staysHazardous(stage, id, { outcome: 'aborted', hazards: [{ kind: 'aborted-met-committed' }] })
+})
+
+async function staysHazardous(stage: Stage, id: TransactionId, record: object): Promise<void> {
   await stage.pass(longMs)
   await stage.newLeader(stage.group.crashLeader())
   await stage.pass(longMs)
-  expect(stage.group.status().horizon).toBeGreaterThan(parseId(transfer.id).epoch)
-  expect(stage.group.record(transfer.id)).toMatchObject({ hazards: [{ participant: 'beta', kind: 'effects-lost' }] })
-})
+  expect(stage.group.status().horizon).toBeGreaterThan(parseId(id).epoch)
+  expect(stage.group.record(id)).toMatchObject(record)
+}
 
 test('R11, R12: a participant that comes back after an abort was forgotten is told that it expired, and rolls back', async () => {
   const stage = await short()
