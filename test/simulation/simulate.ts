@@ -48,7 +48,7 @@ async function simulate(from: number, count: number, trace: boolean): Promise<nu
     `${count} histories, ${failed} failed, ${(count / seconds).toFixed(1)} a second, ${Math.round(sums.virtualMs / 1_000)} s of virtual time`,
   )
   console.log(
-    `outcomes: ${sums.committed} committed, ${sums.aborted} aborted, ${sums.forgotten} of them forgotten; ${sums.expired} expired; ${sums.told} answers to clients`,
+    `outcomes: ${sums.committed} committed (${sums.lone} of them alone), ${sums.aborted} aborted, ${sums.forgotten} of them forgotten; ${sums.expired} expired; ${sums.told} answers to clients`,
   )
   console.log(
     `faults: ${Object.entries(struck)

@@ -184,11 +184,8 @@ export class Branches {
       return
     }
     const reason = this.#hindrance(id)
-    if (reason !== undefined) {
-      this.#callers.answer(asker, message, undefined, { kind: 'refused', reason })
-      return
-    }
-    this.#begin(newBranch({ id, token: this.#newToken(), nonce, trace }, call, world.clock.nowMs(), settings))
+    if (reason !== undefined) this.#callers.answer(asker, message, undefined, { kind: 'refused', reason })
+    else this.#begin(newBranch({ id, token: this.#newToken(), nonce, trace }, call, world.clock.nowMs(), settings))
   }
 
   #prepare({ message, listed, named }: Arrived<'prepare'>, asked: Asked): void {
@@ -210,15 +207,15 @@ export class Branches {
     const { id, list, digest, operations, again } = message
     const known = this.#find(id)
     const question = { id, digest, asker, asked }
+    const request = { asker, again }
     if (known !== undefined) {
-      const request = { asker, again }
       this.#apply(known, { kind: 'alone-asked', sealed: { list, digest }, listed, named, request }, asked)
     } else if (operations === undefined || this.#ended.get(id) !== undefined) {
       void this.#lone.settle(question, unknownBranch)
     } else {
       const reason = this.#hindrance(id)
       if (reason !== undefined) void this.#lone.settle(question, reason)
-      else this.#beginOneShot(message, operations, asked, { asker, again })
+      else this.#beginOneShot(message, operations, asked, request)
     }
   }
 
@@ -248,10 +245,7 @@ export class Branches {
   /** Why no branch of this id is opened. */
   #hindrance(id: TransactionId): Reason | undefined {
     if (this.#floors.isExpired(id)) return expired
-    if (this.#site.isDraining()) return draining
-    if (!this.#room.isFull) return undefined
-    this.#site.metering.refused('maxWaitingForRoom')
-    return overloaded
+    return this.#site.isDraining() ? draining : this.#room.refusal()
   }
 
   #newToken(): Token {
