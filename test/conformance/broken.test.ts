@@ -1,4 +1,4 @@
-import type { BranchNote, OpenBranch, Resource } from '@verdict/participant'
+import type { BranchNote, CommitNote, CommitResult, OpenBranch, Resource } from '@verdict/participant'
 import { groupOf, parseId } from '@verdict/protocol'
 import { checkRule, type ResourceHarness, rulesFor, type SimulatedSession } from '@verdict/testing'
 import { describe, expect, test } from 'vitest'
@@ -49,7 +49,30 @@ function preparing(
   return {
     async open(options) {
       const branch = await honest.open(options)
-      return { session: branch.session, prepare: (note) => prepare(branch, note), rollback: () => branch.rollback() }
+      return {
+        session: branch.session,
+        prepare: (note) => prepare(branch, note),
+        commit: (note) => branch.commit(note),
+        rollback: () => branch.rollback(),
+      }
+    },
+  }
+}
+
+/** Changes what branches do when they are asked to commit alone. */
+function committing(
+  honest: Simulated,
+  commit: (branch: OpenBranch<SimulatedSession>, note: CommitNote) => Promise<CommitResult>,
+): Partial<Simulated> {
+  return {
+    async open(options) {
+      const branch = await honest.open(options)
+      return {
+        session: branch.session,
+        prepare: (note) => branch.prepare(note),
+        commit: (note) => commit(branch, note),
+        rollback: () => branch.rollback(),
+      }
     },
   }
 }
@@ -170,6 +193,48 @@ const lies: readonly {
         await honest.forget(ids)
       },
     }),
+  },
+  {
+    lie: 'says committed before it is durable',
+    caughtBy: /^committed: effects and a lone row/,
+    change: (honest) =>
+      committing(honest, async (branch, note) => {
+        void branch.commit(note).catch(() => {})
+        return { kind: 'committed' }
+      }),
+  },
+  {
+    lie: 'keeps no row of a lone branch that wrote nothing, though it is asked to',
+    caughtBy: /^rowAlways: a branch that wrote nothing keeps a row/,
+    change: (honest) =>
+      committing(honest, async (branch, note) => {
+        const result = await branch.commit({ ...note, rowAlways: false })
+        return result.kind === 'read-only' ? { kind: 'committed' } : result
+      }),
+  },
+  {
+    lie: 'says committed though a tombstone was there',
+    caughtBy: /^commit exists: the id is aborted already/,
+    change: (honest) =>
+      committing(honest, async (branch, note) => {
+        const result = await branch.commit(note)
+        return result.kind === 'exists' ? { kind: 'committed' } : result
+      }),
+  },
+  {
+    lie: 'takes a lost answer to a commit for a refusal',
+    caughtBy: /^commit busy: a tombstone waits for the lost commit/,
+    change: (honest) =>
+      committing(honest, async (branch, note) => {
+        const result = await branch.commit(note)
+        if (result.kind !== 'busy') return result
+        return { kind: 'refused', reason: { code: 'resource-refused', message: 'Lost.', retryable: true } }
+      }),
+  },
+  {
+    lie: 'lets a read-only branch write',
+    caughtBy: /^a read-only branch reads, refuses to write/,
+    change: (honest) => ({ open: ({ lockTimeoutMs }) => honest.open({ lockTimeoutMs }) }),
   },
   {
     lie: 'lets prepared branches of before a crash be forgotten by inDoubt',

@@ -7,7 +7,7 @@ import { describe, test } from 'vitest'
 
 const harness: ResourceHarness<LmdbSession> = {
   // Nothing that was written fails at prepare, and there is neither a connection nor a standby.
-  lacks: ['spoil', 'losePrepareAnswer', 'failover'],
+  lacks: ['spoil', 'losePrepareAnswer', 'loseCommitAnswer', 'failover'],
   async create() {
     const folder = mkdtempSync(join(tmpdir(), 'verdict-lmdb-'))
     const abandoned: LmdbResource[] = []

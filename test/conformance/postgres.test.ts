@@ -66,6 +66,7 @@ const harness: ResourceHarness<PostgresSession> = {
       },
       spoil: async ({ sql }) => void (await sql.query('select 1 / 0')),
       losePrepareAnswer: () => wire.loseAnswerTo('prepare transaction'),
+      loseCommitAnswer: () => wire.loseAnswerTo('commit'),
       async unfit() {
         await query(database, `alter database ${database} set synchronous_commit = off`)
         return instance()

@@ -41,6 +41,7 @@ export const simulatedHarness: ResourceHarness<SimulatedSession> = {
       },
       spoil: async ({ table }) => void (await table.add('stock', -1, { min: 0 })),
       losePrepareAnswer: () => database.setFaults({ uncertainPrepare: 1 }),
+      loseCommitAnswer: () => database.setFaults({ uncertainCommit: 1 }),
       failover: async () => void database.failover({ kind: 'newest', records: 0 }),
       dispose: async () => database.crash(),
     }

@@ -5,9 +5,10 @@ import type { Service } from '../../infra/shop/service.ts'
 
 /** A step of the protocol that can be seen at the edge of a process: a message leaves, a statement or a flush is done. */
 export type Step =
-  | Extract<Message['type'], 'prepare' | 'vote' | 'commit' | 'decided' | 'outcome' | 'ack'>
+  | Extract<Message['type'], 'prepare' | 'vote' | 'commit' | 'decided' | 'outcome' | 'ack' | 'loneDecided'>
   | 'PREPARE TRANSACTION'
   | 'COMMIT PREPARED'
+  | 'COMMIT'
   | 'flush of a prepared branch'
   | 'flush of an ended branch'
   | 'flush of a decision'

@@ -37,5 +37,6 @@ client.query = function (statement, ...rest) {
 
 function stepOf(text: string): Step | undefined {
   if (text.startsWith('prepare transaction')) return 'PREPARE TRANSACTION'
+  if (text === 'commit') return 'COMMIT'
   return text.startsWith('commit prepared') ? 'COMMIT PREPARED' : undefined
 }

@@ -10,7 +10,15 @@ import { packetsIn } from './wire.ts'
 
 export * from '@nats-io/transport-node'
 
-const steps: ReadonlySet<string> = new Set<Step>(['prepare', 'vote', 'commit', 'decided', 'outcome', 'ack'])
+const steps: ReadonlySet<string> = new Set<Step>([
+  'prepare',
+  'vote',
+  'commit',
+  'decided',
+  'outcome',
+  'ack',
+  'loneDecided',
+])
 
 /** Connects as the library does; the process can be made to crash before or after a message leaves. */
 export async function connect(options: ConnectionOptions): Promise<NatsConnection> {

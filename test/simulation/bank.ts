@@ -16,6 +16,29 @@ const move = operation({
   },
 })
 
+/** Moves half of what `rich` has more than `poor`; only reads when it has not. */
+const level = operation({
+  input: z.object({ rich: z.string(), poor: z.string() }),
+  async run({ rich, poor }, { table }: SimulatedSession) {
+    const moved = Math.floor((Number(await table.get(rich)) - Number(await table.get(poor))) / 2)
+    if (moved <= 0) return 0
+    await table.add(rich, -moved, { min: 0 })
+    await table.add(poor, moved)
+    return moved
+  },
+})
+
+/** As `read`, and declared so: of a one-shot of these nothing is kept. */
+const sum = operation({
+  input: z.object({}),
+  readOnly: true,
+  async run(_input, { table }: SimulatedSession) {
+    let total = 0
+    for (const account of accounts) total += Number(await table.get(account))
+    return total
+  },
+})
+
 const read = operation({
   input: z.object({}),
   async run(_input, { table }: SimulatedSession) {
@@ -26,7 +49,7 @@ const read = operation({
 })
 
 function defineBank(name: string, resource: ReturnType<typeof simulatedResource>) {
-  return defineParticipant({ name, resource, operations: { move, read } })
+  return defineParticipant({ name, resource, operations: { move, level, read, sum } })
 }
 
 export type BankContract = ReturnType<typeof defineBank>

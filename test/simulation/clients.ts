@@ -1,4 +1,4 @@
-import { connect, InDoubt, type Transaction, TransactionAborted, type Verdict } from '@verdict/client'
+import { connect, type Doubt, InDoubt, type Transaction, TransactionAborted, type Verdict } from '@verdict/client'
 import type { TransactionId } from '@verdict/protocol'
 import type { SeededRandom, SimulatedProcess, SimulatedWorld, Simulation } from '@verdict/runtime/simulated'
 import { accounts, type Bank, type BankContract } from './bank.ts'
@@ -20,6 +20,10 @@ export interface Plan {
   readonly transactions: number
   /** Share of one-shots among all. */
   readonly oneShots: number
+  /** Share of transfers inside one bank, which that bank decides alone. */
+  readonly lone: number
+  /** Share of one-shots that only read, or that do so at one time and write at another. */
+  readonly glances: number
   /** Share of audits, which read every account under locks. */
   readonly audits: number
   /** Share of runs under an id that the client keeps and asks for again until it is told. */
@@ -72,9 +76,10 @@ export class Client {
   async #runOne(verdict: Verdict, world: SimulatedWorld): Promise<void> {
     const { random, disk } = world
     if (random.chance(this.#plan.audits)) return await this.#audit(verdict, world)
+    if (random.chance(this.#plan.glances)) return await this.#glance(verdict, world)
     const transfer = this.#drawTransfer(random)
     if (!random.chance(this.#plan.kept)) {
-      await this.#listen(undefined, () => this.#run(verdict, world, transfer, undefined))
+      await this.#listenOrAsk(verdict, world, () => this.#run(verdict, world, transfer, undefined))
       return
     }
     const id = verdict.newId()
@@ -123,6 +128,45 @@ export class Client {
     )
   }
 
+  /** One-shots that only read: some are declared to, others may write when they run again. */
+  async #glance(verdict: Verdict, world: SimulatedWorld): Promise<void> {
+    const { random } = world
+    const options = { budgetMs: this.#plan.budgetMs }
+    const banks = random.chance(0.5) ? [random.pick(this.#banks)] : this.#banks
+    const calls = random.chance(0.5)
+      ? banks.map(({ name }) => verdict.call<BankContract>(name).sum({}))
+      : banks.map(({ name }) =>
+          verdict.call<BankContract>(name).level({ rich: random.pick(accounts), poor: random.pick(accounts) }),
+        )
+    await this.#listenOrAsk(verdict, world, () => verdict.submit(calls, options))
+  }
+
+  /** As `#listen`, and what a lone transaction in doubt came to is asked for until it is told. */
+  async #listenOrAsk(verdict: Verdict, world: SimulatedWorld, run: Run): Promise<void> {
+    let doubt: Doubt | undefined
+    const listening = async (): ReturnType<Run> => {
+      try {
+        return await run()
+      } catch (error) {
+        if (error instanceof InDoubt) doubt = error.doubt
+        throw error
+      }
+    }
+    if (await this.#listen(undefined, listening)) return
+    while (doubt?.lone !== undefined) {
+      try {
+        const { outcome } = await verdict.outcome(doubt, { budgetMs: 6_000 })
+        this.told.push({ client: this.process.name, id: doubt.id, outcome })
+        return
+      } catch (error) {
+        if (!(error instanceof InDoubt)) throw error
+        // What has expired nobody can tell any more.
+        if (error.expired) return
+        await new Promise<void>((resolve) => world.clock.after(200, resolve))
+      }
+    }
+  }
+
   /** Notes what the client is told; false when asking again can tell more. */
   async #listen(kept: TransactionId | undefined, run: Run, total?: () => number): Promise<boolean> {
     const client = this.process.name
@@ -144,7 +188,7 @@ export class Client {
 
   #drawTransfer(random: SeededRandom): Transfer {
     const from = random.pick(this.#banks)
-    const to = random.pick(this.#banks.filter((bank) => bank !== from))
+    const to = random.chance(this.#plan.lone) ? from : random.pick(this.#banks.filter((bank) => bank !== from))
     return {
       from: from.name,
       to: to.name,

@@ -21,6 +21,8 @@ function describeMessage(message: Message): string {
       return `result${id} n=${message.n} ${message.result.kind === 'refused' ? message.result.reason.code : message.result.kind}`
     case 'decided':
       return `decided${id} ${message.answer.kind}`
+    case 'loneDecided':
+      return `loneDecided${id} ${message.answer.kind}`
     case 'vote':
       return `vote${id} ${message.vote.kind === 'refused' ? `refused ${message.vote.reason.code}` : message.vote.kind}`
     case 'outcome':

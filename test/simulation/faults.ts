@@ -19,6 +19,8 @@ export interface Weather {
   readonly reordering: number
   readonly maxDelayMs: number
   readonly databaseAnswerLoss: number
+  /** Chance that nobody hears whether a lone branch was committed. */
+  readonly uncertainCommit: number
   readonly clockSpread: number
 }
 
@@ -44,6 +46,7 @@ export function drawWeather(random: SeededRandom): Weather {
     reordering: some(0.3),
     maxDelayMs: random.chance(0.3) ? random.between(2, 200) : 1,
     databaseAnswerLoss: some(0.05),
+    uncertainCommit: some(0.3),
     clockSpread: some(0.5),
   }
 }
@@ -64,7 +67,8 @@ export class Faults {
 
   start(): void {
     const { simulation, banks } = this.#system
-    const { loss, duplication, reordering, maxDelayMs, databaseAnswerLoss, clockSpread } = this.#weather
+    const { loss, duplication, reordering, maxDelayMs, databaseAnswerLoss, uncertainCommit, clockSpread } =
+      this.#weather
     simulation.network.set({
       lossProbability: loss,
       duplicateProbability: duplication,
@@ -77,6 +81,7 @@ export class Faults {
         delayRequest: databaseAnswerLoss / 3,
         loseAnswer: databaseAnswerLoss,
         failStatement: databaseAnswerLoss / 3,
+        uncertainCommit,
       })
     }
     if (clockSpread > 0) {
@@ -98,7 +103,7 @@ export class Faults {
     simulation.network.set({ lossProbability: 0, duplicateProbability: 0, reorderProbability: 0, maxDelayMs: 1 })
     simulation.network.heal()
     for (const { database } of banks)
-      database.setFaults({ loseRequest: 0, delayRequest: 0, loseAnswer: 0, failStatement: 0 })
+      database.setFaults({ loseRequest: 0, delayRequest: 0, loseAnswer: 0, failStatement: 0, uncertainCommit: 0 })
     this.#system.revive()
   }
 

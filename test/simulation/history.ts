@@ -21,6 +21,8 @@ export interface History {
   readonly seed: number
   readonly committed: number
   readonly aborted: number
+  /** Of the committed ones those that a participant decided alone. */
+  readonly lone: number
   /** Transactions of which was told that they had expired, and those that were forgotten once they had been decided. */
   readonly expired: number
   readonly forgotten: number
@@ -51,6 +53,8 @@ export async function runHistory(
   const plan = {
     transactions: random.integer(3, 10),
     oneShots: random.pick([0, 0.5, 1]),
+    lone: random.pick([0, 0.3, 1]),
+    glances: random.pick([0, 0.2]),
     audits: random.pick([0, 0.2]),
     kept: random.pick([0, 0.5, 1]),
     budgetMs: random.pick([300, 4_000]),

@@ -9,7 +9,8 @@ import { clocksOf, statementsOf } from './told.ts'
 
 /**
  * What must hold in every history (docs/protocol.md, "What is promised"): one outcome for all who are ever told, only committed
- * if every branch voted so and its effects are durable, effects at most once and never after an abort, and nothing left behind.
+ * if every branch voted so (or the one branch of a lone transaction has committed) and its effects are durable, effects at most once
+ * and never after an abort, and nothing left behind.
  */
 export class Invariants {
   readonly #system: System
@@ -23,7 +24,9 @@ export class Invariants {
   readonly #clocks = new Map<string, number>()
   readonly #effectsSeen = new Map<string, number>()
   readonly #branches = new Map<string, Set<TransactionId>>()
-  readonly #counts = { committed: 0, aborted: 0 }
+  /** Who committed a lone transaction by a row of its own, which may be deleted since. */
+  readonly #lone = new Map<TransactionId, string>()
+  readonly #counts = { committed: 0, aborted: 0, lone: 0 }
 
   constructor(system: System) {
     this.#system = system
@@ -32,7 +35,7 @@ export class Invariants {
   }
 
   /** Outcomes that were told, and what became of them. */
-  get counts(): { readonly [what in 'committed' | 'aborted' | 'expired' | 'forgotten']: number } {
+  get counts(): { readonly [what in 'committed' | 'aborted' | 'lone' | 'expired' | 'forgotten']: number } {
     return { ...this.#counts, ...this.#memory.counts }
   }
 
@@ -42,14 +45,17 @@ export class Invariants {
     this.#memory.departed(message)
     this.#floors.departed(message)
     for (const { id, outcome, digest, by } of statementsOf(message)) {
+      if (by === 'lone participant') this.#checkLone(id, outcome, digest, message.from)
       const first = this.#told.get(id)
       if (first === undefined) {
         if (by === 'participant')
           throw new InvariantError(`${message.from} acknowledged ${outcome} of ${id}, which nobody told it`)
         this.#told.set(id, { outcome, digest })
         this.#counts[outcome] += 1
-        this.#memory.told(id, outcome, message.from)
-        this.#checkRecord(id, outcome, message.from)
+        if (by === 'group') {
+          this.#memory.told(id, outcome, message.from)
+          this.#checkRecord(id, outcome, message.from)
+        }
       } else if (first.outcome !== outcome || first.digest !== digest) {
         throw new InvariantError(
           `${message.from} tells ${outcome} of ${id} (list ${digest}); ${first.outcome} was told before (list ${first.digest})`,
@@ -82,6 +88,14 @@ export class Invariants {
         const { id } = effect.name
         if (ids.has(id)) throw new InvariantError(`${name} applied ${id} twice`)
         ids.add(id)
+        // The row of a lone one is the decision, whether or not anybody could be told: from now on no other outcome may be.
+        if (this.#isLoneRow(id) && !this.#told.has(id)) {
+          this.#told.set(id, { outcome: 'committed', digest: effect.name.digest })
+          this.#lone.set(id, name)
+          this.#memory.decidedAlone(id)
+          this.#counts.committed += 1
+          this.#counts.lone += 1
+        }
         const told = this.#told.get(id)
         if (told?.outcome !== 'committed')
           throw new InvariantError(`${name} applied ${id}, which was told ${told?.outcome ?? 'nothing'}`)
@@ -125,6 +139,28 @@ export class Invariants {
     ]
   }
 
+  /** A lone outcome is told only when it stands in a durable row, and the group knows nothing of it (rule R9). */
+  #checkLone(id: TransactionId, outcome: string, digest: string | undefined, from: string): void {
+    const bank = this.#system.banks.find(({ instances }) => instances.some(({ name }) => name === from))
+    const row = bank?.database.rows().find((found) => found.id === id)
+    // It may be deleted by now, behind a floor that was raised since.
+    if (row === undefined && this.#memory.isBehind(id) && this.#lone.has(id) === (outcome === 'committed')) return
+    if (row?.state !== outcome)
+      throw new InvariantError(`${from} tells ${outcome} of ${id}, its row says ${row?.state}`)
+    if (outcome === 'committed' && (row.mode !== 'lone' || row.digest !== digest))
+      throw new InvariantError(
+        `${from} tells that ${id} is committed alone, its row is ${row.mode} under ${row.digest}`,
+      )
+    if (this.#recordsOf(id).length > 0) throw new InvariantError(`${from} decides ${id}, which the group has decided`)
+  }
+
+  /** Whether a participant has committed it by a row of its own. */
+  #isLoneRow(id: TransactionId): boolean {
+    return this.#system.banks.some(({ database }) =>
+      database.rows().some((row) => row.id === id && row.mode === 'lone' && row.state === 'committed'),
+    )
+  }
+
   #checkRecord(id: TransactionId, outcome: string, by: string): void {
     const records = this.#recordsOf(id)
     if (records.length === 0)
@@ -153,11 +189,13 @@ export class Invariants {
 
   #checkEffects(id: TransactionId, outcome: string): void {
     const record = this.#records.get(id)
+    const lone = this.#lone.get(id)
+    if (record !== undefined && lone !== undefined) throw new InvariantError(`${id} is lone, and recorded by the group`)
     for (const { name } of this.#system.banks) {
       const applied = this.#branches.get(name)?.has(id) ?? false
       const expected =
         outcome === 'committed' &&
-        record?.branches.some((branch) => branch.participant === name && branch.vote === 'prepared')
+        (lone === name || record?.branches.some((branch) => branch.participant === name && branch.vote === 'prepared'))
       if (applied !== (expected ?? false))
         throw new InvariantError(`${name} has ${applied ? '' : 'not '}applied ${id}, which was told ${outcome}`)
     }
@@ -190,10 +228,10 @@ export class Invariants {
         if (before !== undefined && before !== outcome)
           throw new InvariantError(`${client} was told ${outcome} of ${id}, ${before} was told before`)
         byId.set(id, outcome)
-        const record = this.#records.get(id)
-        if (outcome === 'committed' && record?.outcome !== 'committed')
-          throw new InvariantError(`${client} was told that ${id} is committed; the record says ${record?.outcome}`)
-        if (outcome !== 'committed' && record?.outcome === 'committed')
+        const isCommitted = this.#records.get(id)?.outcome === 'committed' || this.#lone.has(id)
+        if (outcome === 'committed' && !isCommitted)
+          throw new InvariantError(`${client} was told that ${id} is committed; no record and no row says so`)
+        if (outcome !== 'committed' && isCommitted)
           throw new InvariantError(`${client} was told ${outcome} of ${id}, which is committed`)
       }
     }

@@ -27,7 +27,7 @@ if (values.help || !Number.isSafeInteger(first) || !Number.isSafeInteger(seeds) 
 }
 
 async function simulate(from: number, count: number, trace: boolean): Promise<number> {
-  const sums = { committed: 0, aborted: 0, expired: 0, forgotten: 0, told: 0, virtualMs: 0 }
+  const sums = { committed: 0, aborted: 0, lone: 0, expired: 0, forgotten: 0, told: 0, virtualMs: 0 }
   const struck: Record<string, number> = {}
   let failed = 0
   const startedMs = performance.now()
@@ -48,7 +48,7 @@ async function simulate(from: number, count: number, trace: boolean): Promise<nu
     `${count} histories, ${failed} failed, ${(count / seconds).toFixed(1)} a second, ${Math.round(sums.virtualMs / 1_000)} s of virtual time`,
   )
   console.log(
-    `outcomes: ${sums.committed} committed, ${sums.aborted} aborted, ${sums.forgotten} of them forgotten; ${sums.expired} expired; ${sums.told} answers to clients`,
+    `outcomes: ${sums.committed} committed (${sums.lone} of them alone), ${sums.aborted} aborted, ${sums.forgotten} of them forgotten; ${sums.expired} expired; ${sums.told} answers to clients`,
   )
   console.log(
     `faults: ${Object.entries(struck)

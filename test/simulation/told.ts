@@ -7,7 +7,8 @@ export interface Statement {
   readonly outcome: Outcome
   /** The list that it is said of; undefined when the message does not name one. */
   readonly digest: Digest | undefined
-  readonly by: 'group' | 'participant'
+  /** A lone transaction is decided by its participant, which acknowledges nothing then. */
+  readonly by: 'group' | 'participant' | 'lone participant'
 }
 
 /** Every outcome that a message tells. Only `committed` and `aborted` are outcomes. */
@@ -42,6 +43,11 @@ function statements(message: Message): Statement[] {
         return [{ id, digest, outcome: answer.kind, by: 'group' }]
       if (answer.kind === 'conflict') return [{ id, digest: answer.recorded, outcome: answer.outcome, by: 'group' }]
       return []
+    }
+    case 'loneDecided': {
+      const { id, digest, answer } = message
+      if (answer.kind !== 'committed' && answer.kind !== 'aborted') return []
+      return [{ id, digest, outcome: answer.kind, by: 'lone participant' }]
     }
     case 'outcome':
       return [{ id: message.id, digest: message.digest, outcome: message.outcome, by: 'group' }]

@@ -1,4 +1,5 @@
 import {
+  type Alone,
   answerSubject,
   decodePacket,
   encodePacket,
@@ -28,17 +29,25 @@ const done = encodePayload('done', 'It')
 export function serveCrowd({ bus }: World): void {
   bus.subscribe('verdict.v1.call.*.*', ({ subject, payload, replyTo = '' }) => {
     const { request, message } = decodePacket(payload)
-    if (message.type !== 'call') return
     const participant = fourthToken(subject)
+    const answerWith = (answer: Message): void =>
+      bus.publish(
+        answerSubject(replyTo, { kind: 'participant', participant }),
+        encodePacket({ request, message: answer }),
+      )
+    if (message.type === 'alone') answerWith(decide(message))
+    if (message.type !== 'call') return
     const { id, n, operation } = message
     const result = operation.startsWith('fail-')
       ? ({ kind: 'refused', reason: refusal(operation) } as const)
       : ({ kind: 'value', value: done } as const)
-    const answer: Message = { type: 'result', id, n, instance, token, result }
-    bus.publish(
-      answerSubject(replyTo, { kind: 'participant', participant }),
-      encodePacket({ request, message: answer }),
-    )
+    answerWith({ type: 'result', id, n, instance, token, result })
+  })
+  bus.subscribe('verdict.v1.call.*.*.*', ({ subject, payload, replyTo = '' }) => {
+    const { request, message } = decodePacket(payload)
+    if (message.type !== 'alone') return
+    const to = answerSubject(replyTo, { kind: 'participant', participant: fourthToken(subject) })
+    bus.publish(to, encodePacket({ request, message: decide(message) }))
   })
   const control = ({ subject, payload }: BusMessage): void => {
     const { message } = decodePacket(payload)
@@ -49,6 +58,14 @@ export function serveCrowd({ bus }: World): void {
   }
   bus.subscribe('verdict.v1.ctl.*.*', control)
   bus.subscribe('verdict.v1.ctl.*.*.*', control)
+}
+
+function decide({ id, digest, operations = [] }: Alone): Message {
+  const name = operations[0]?.name ?? 'called'
+  const answer = name.startsWith('fail-')
+    ? ({ kind: 'aborted', reason: refusal(name) } as const)
+    : ({ kind: 'committed', results: operations.map(() => done) } as const)
+  return { type: 'loneDecided', id, digest, instance, answer }
 }
 
 function voteOn(message: Message): Message | undefined {

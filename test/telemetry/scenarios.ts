@@ -80,6 +80,25 @@ export const scenarios: Readonly<Record<string, Scenario>> = {
       })
     },
   },
+  lone: {
+    happen: async ({ client }) => {
+      await client.transaction((tx) => tx.on<Payments>('payments').charge({ cents: 70 }))
+    },
+  },
+  'lone one-shot': {
+    happen: async ({ client }) => {
+      await client.submit([client.call<Inventory>('inventory').reserve({ sku: 'tea' })])
+    },
+  },
+  'lone one-shot that is refused': {
+    happen: ({ client }) => failed(client.submit([client.call<Payments>('payments').charge({ cents: 7_000 })])),
+  },
+  'lone commit sent again': {
+    happen: async (shop) => {
+      shop.bus.lose({ type: 'loneDecided', times: 1 })
+      await shop.client.transaction((tx) => tx.on<Payments>('payments').charge({ cents: 70 }))
+    },
+  },
   'refused call': { happen: (shop) => failed(order(shop, 7_000)) },
   'refused vote': {
     happen: async (shop) => {

@@ -1,4 +1,15 @@
-import type { Decided, Digest, Found, Operation, Payload, Reason, RecordedHazard } from '@verdict/protocol'
+import type {
+  Decided,
+  Digest,
+  Found,
+  LoneDecided,
+  Operation,
+  ParticipantName,
+  Payload,
+  Reason,
+  RecordedHazard,
+} from '@verdict/protocol'
+import { type Spent, spentAlone, spentAsking, spentLogged, spentReading } from './cost.ts'
 
 /** What an answer to a commit means for the one who asked. */
 export type Conclusion =
@@ -6,8 +17,9 @@ export type Conclusion =
       readonly kind: 'committed'
       /** Values by branch in the list's order; undefined when they are not known (any more), or were not asked for. */
       readonly results: readonly (readonly Payload[])[] | undefined
-      readonly path: 'logged' | 'read-only'
+      readonly path: 'lone' | 'logged' | 'read-only'
       readonly applied: boolean
+      readonly spent: Spent
     }
   | { readonly kind: 'hazards'; readonly hazards: readonly RecordedHazard[] }
   | { readonly kind: 'aborted'; readonly reason: Reason }
@@ -44,14 +56,16 @@ export function readDecided(decided: Decided, wanted: Wanted): Reading | undefin
       const { applied } = answer
       const complete =
         (applied || wanted.wait === 'decided') && (results !== undefined || wanted.operations === undefined)
-      const conclusion = { kind: 'committed', path: 'logged', results, applied } as const
+      const spent = spentLogged(answer.took)
+      const conclusion = { kind: 'committed', path: 'logged', results, applied, spent } as const
       // A later answer can bring results, and the word that all have applied it, but no other outcome. Once all have
       // applied it, nobody is left who could tell more.
       return complete || applied ? final(conclusion) : { kind: 'partial', conclusion }
     }
     case 'read-only': {
       const results = wholeResults(answer.results, wanted)
-      return final({ kind: 'committed', path: 'read-only', results, applied: true })
+      const spent = spentAsking(answer.took)
+      return final({ kind: 'committed', path: 'read-only', results, applied: true, spent })
     }
     case 'aborted':
       return final({ kind: 'aborted', reason: answer.reason })
@@ -63,6 +77,35 @@ export function readDecided(decided: Decided, wanted: Wanted): Reading | undefin
       return { kind: 'again' }
     case 'refused':
       return answer.reason.retryable ? { kind: 'again' } : final({ kind: 'unusable', reason: answer.reason })
+  }
+}
+
+/** Reads what `participant` answers to `alone`; undefined when it is no answer to this request. Only two kinds are outcomes. */
+export function readLone(
+  { digest, answer }: LoneDecided,
+  participant: ParticipantName,
+  wanted: Omit<Wanted, 'wait'>,
+): Reading | undefined {
+  if (digest !== wanted.digest) return undefined
+  const oneShot = wanted.operations !== undefined
+  switch (answer.kind) {
+    case 'committed': {
+      const results = wholeResults(answer.results && [answer.results], wanted)
+      const spent = spentAlone(answer.took, oneShot)
+      return final({ kind: 'committed', path: 'lone', results, applied: true, spent })
+    }
+    case 'read-only': {
+      const results = wholeResults(answer.results && [answer.results], wanted)
+      const spent = spentReading(answer.took, oneShot)
+      return final({ kind: 'committed', path: 'read-only', results, applied: true, spent })
+    }
+    case 'aborted':
+      return final({ kind: 'aborted', reason: { ...answer.reason, participant } })
+    case 'expired':
+    case 'conflict':
+      return final({ kind: answer.kind })
+    case 'busy':
+      return { kind: 'again' }
   }
 }
 
@@ -99,7 +142,7 @@ function final(conclusion: Conclusion): Reading {
 /** Results are of use only when each operation has one. */
 function wholeResults(
   results: readonly (readonly Payload[])[] | 'pending' | undefined,
-  { operations }: Wanted,
+  { operations }: Pick<Wanted, 'operations'>,
 ): readonly (readonly Payload[])[] | undefined {
   if (results === undefined || results === 'pending' || operations === undefined) return undefined
   const whole =

@@ -1,16 +1,26 @@
 import type { Answer, Answerer, Request } from '@verdict/protocol'
 import type { Timer, World } from '@verdict/runtime'
+import type { Tally } from './cost.ts'
 import type { Inbox } from './inbox.ts'
 import { advanceResending, newResending, type ResendEvent, type ResendTiming, resendWakeAtMs } from './resend.ts'
 
 /** How an answer is taken: it ends the question, asks to come again, or answers something else. */
 export type Taken<T> = { readonly kind: 'answer'; readonly value: T } | { readonly kind: 'again' } | undefined
 
+/** One sending of a question. */
+export interface Sending {
+  readonly nowMs: number
+  /** 1 for the first one. */
+  readonly attempt: number
+  /** Word came that nobody heard the one before. */
+  readonly unheard: boolean
+}
+
 /** Something to be asked until it is answered. */
 export interface Question<T> {
-  readonly subject: string
+  readonly subject: string | ((sending: Sending) => string)
   /** Made anew for each sending: what is left of the budget shrinks. */
-  readonly message: (nowMs: number) => Request
+  readonly message: (sending: Sending) => Request
   /** Whether it was this one that was asked: others are not believed (rule R15). */
   readonly from: (answerer: Answerer) => boolean
   readonly read: (message: Answer) => Taken<T>
@@ -20,6 +30,8 @@ export interface Question<T> {
   readonly signal?: AbortSignal | undefined
   /** Told of each sending after the first. */
   readonly resent?: (attempt: number) => void
+  /** Counts what is sent and what is answered. */
+  readonly tally?: Tally | undefined
 }
 
 export type Asked<T> =
@@ -31,7 +43,7 @@ export type Asked<T> =
  * @throws ClientError `overloaded`
  */
 export function ask<T>({ clock, random }: World, inbox: Inbox, question: Question<T>): Promise<Asked<T>> {
-  const { subject, message, from, read, timing, deadlineMs, signal, resent } = question
+  const { subject, message, from, read, timing, deadlineMs, signal, resent, tally } = question
   const { promise, resolve } = Promise.withResolvers<Asked<T>>()
   const state = newResending(deadlineMs)
   let timer: Timer | undefined
@@ -39,6 +51,7 @@ export function ask<T>({ clock, random }: World, inbox: Inbox, question: Questio
   const request = inbox.open((answerer, answer) => {
     if (!from(answerer)) return false
     const taken = read(answer)
+    if (taken !== undefined) tally?.count(1)
     if (taken?.kind === 'answer') finish({ kind: 'answered', value: taken.value })
     else if (taken?.kind === 'again') advance({ kind: 'postponed' })
     return taken !== undefined
@@ -57,7 +70,10 @@ export function ask<T>({ clock, random }: World, inbox: Inbox, question: Questio
     for (const effect of advanceResending(state, event, clock.nowMs(), random.fraction(), timing)) {
       if (effect.kind === 'giveUp') finish({ kind: 'gaveUp', why: effect.why })
       else {
-        inbox.send(request, subject, message(clock.nowMs()), () => advance({ kind: 'unreachable' }))
+        const sending = { nowMs: clock.nowMs(), attempt: state.sent, unheard: effect.unheard }
+        const to = typeof subject === 'string' ? subject : subject(sending)
+        tally?.count(1)
+        inbox.send(request, to, message(sending), () => advance({ kind: 'unreachable' }))
         if (state.sent > 1) resent?.(state.sent)
       }
     }

@@ -11,6 +11,7 @@ import {
 } from '@verdict/protocol'
 import { ask, type Taken } from './ask.ts'
 import type { OpenedBranch, Opening } from './branches.ts'
+import type { Tally } from './cost.ts'
 import type { Ending } from './ending.ts'
 import type { Line } from './group.ts'
 import type { ResendTiming } from './resend.ts'
@@ -28,6 +29,7 @@ export interface OneCall {
   /** When the transaction's budget ends. */
   readonly endsAtMs: number
   readonly signal: AbortSignal
+  readonly tally: Tally
 }
 
 /** What became of a call. Anything but a value poisons the transaction. */
@@ -56,11 +58,11 @@ export function callOperation(line: Line, call: OneCall): Promise<Called> {
 
 async function askForResult(line: Line, call: OneCall, { trace, resent }: TracedCall): Promise<Called> {
   const { world, inbox, subjects, owner } = line
-  const { id, nonce, branch, n, operation, endsAtMs, signal } = call
+  const { id, nonce, branch, n, operation, endsAtMs, signal, tally } = call
   const { participant, opening } = branch
   const asked = await ask(world, inbox, {
     subject: opening ? subjects.call(participant, opening.instance, owner) : subjects.firstCall(participant, owner),
-    message: (nowMs) => ({
+    message: ({ nowMs }) => ({
       type: 'call',
       id,
       nonce,
@@ -77,6 +79,7 @@ async function askForResult(line: Line, call: OneCall, { trace, resent }: Traced
     deadlineMs: endsAtMs,
     signal,
     resent,
+    tally,
   })
   if (asked.kind === 'answered') return asked.value
   return { kind: 'failed', reason: unanswered(call, asked.why) }

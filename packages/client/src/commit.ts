@@ -4,27 +4,28 @@ import {
   type Decided,
   type Digest,
   digestOf,
+  type ListedBranch,
   type Operation,
   type Payload,
   parseId,
   type TransactionId,
 } from '@verdict/protocol'
 import { coordinatorService, methods } from '@verdict/protocol/telemetry'
+import { askAlone, type LoneSealed, loneBranch } from './alone.ts'
 import { type Conclusion, readDecided, readFound } from './answer.ts'
 import { ask } from './ask.ts'
+import type { Tally } from './cost.ts'
 import type { Ending } from './ending.ts'
 import { CommittedWithHazards, InDoubt, TransactionAborted } from './errors.ts'
 import type { Group, Line } from './group.ts'
 import { type LookRequest, look, whyUnanswered } from './look.ts'
+import { graceMs } from './options.ts'
 import { type Receipt, receiptOf } from './receipt.ts'
 import type { ResendTiming } from './resend.ts'
 import type { TracedCall } from './telemetry.ts'
 
 /** A new leader is elected within seconds and hears only what is sent to it, so that silence is short-lived. */
 const commitTiming: ResendTiming = { resendMs: 500, maxResendMs: 2_000, unreachableMs: 50, patienceMs: Infinity }
-
-/** How long after the budget the group is still asked: a decision is nearly always there, and in doubt is nobody's wish. */
-export const graceMs = 5_000
 
 /** A sealed transaction whose commit is asked for. */
 export interface Sealed {
@@ -35,6 +36,7 @@ export interface Sealed {
   readonly wait: 'decided' | 'applied'
   readonly endsAtMs: number
   readonly signal: AbortSignal | undefined
+  readonly tally: Tally
 }
 
 /** A transaction that took effect: now, or under a run before this one. */
@@ -53,24 +55,24 @@ export interface Replayed {
 }
 
 /**
- * Asks the group for the commit until it tells what was decided.
+ * Asks for the commit until it is told what was decided: the group, or the one participant of a lone transaction itself (rule R9).
  * @throws TransactionAborted, InDoubt, CommittedWithHazards
  */
 export async function commit(line: Line, group: Group, sealed: Sealed): Promise<Committed> {
-  const { id, list, signal } = sealed
+  const { id, list, signal, tally } = sealed
   const digest = digestOf(id, list)
   const kept = parseId(id).mark === 'kept'
-  const site = { service: coordinatorService, method: methods.commit, id }
-  const conclusion = await line.telemetry.call(
-    site,
-    (call) => askForCommit(line, group, { ...sealed, digest }, call),
-    endingOf,
-  )
+  const branch = loneBranch(id, list)
+  const conclusion =
+    branch === undefined
+      ? await askGroup(line, group, { ...sealed, digest })
+      : await askParticipant(line, branch, { operations: undefined, ...sealed, digest })
   switch (conclusion.kind) {
     case 'committed': {
-      const { path, applied, results } = conclusion
+      const { path, applied, results, spent } = conclusion
       const participants = list.map(({ participant }) => participant)
-      return { replayed: false, receipt: { id, path, participants, digest, applied }, results }
+      const cost = tally.cost(spent)
+      return { replayed: false, receipt: { id, path, participants, digest, applied, cost }, results }
     }
     case 'hazards':
       throw new CommittedWithHazards(id, conclusion.hazards)
@@ -78,8 +80,10 @@ export async function commit(line: Line, group: Group, sealed: Sealed): Promise<
       throw new TransactionAborted(id, conclusion.reason, true)
     case 'expired':
       throw new InDoubt(id, 'nothing of its time is recorded any more', { kept, expired: true })
-    case 'unusable':
-      throw new InDoubt(id, `the group did not take the commit (${conclusion.reason.message})`, { kept })
+    case 'unusable': {
+      const why = `the commit was not taken (${conclusion.reason.message})`
+      throw new InDoubt(id, why, { kept, ...(branch && { lone: list }) })
+    }
     case 'conflict':
       if (!kept) throw new TransactionAborted(id, conflict, true)
       return await readConflict(line, { id, deadlineMs: sealed.endsAtMs + graceMs, signal })
@@ -116,6 +120,17 @@ export async function findBefore(line: Line, request: Omit<LookRequest, 'kept'>)
   }
 }
 
+function askGroup(line: Line, group: Group, sealed: Sealed & { readonly digest: Digest }): Promise<Conclusion> {
+  const site = { service: coordinatorService, method: methods.commit, id: sealed.id }
+  return line.telemetry.call(site, (call) => askForCommit(line, group, sealed, call), endingOf)
+}
+
+/** Asks the participant of a lone transaction what it decides, or has decided. @throws InDoubt */
+export function askParticipant(line: Line, branch: ListedBranch, sealed: LoneSealed): Promise<Conclusion> {
+  const site = { service: branch.participant, method: methods.alone, id: sealed.id }
+  return line.telemetry.call(site, (call) => askAlone(line, branch, sealed, call), endingOf)
+}
+
 async function askForCommit(
   line: Line,
   group: Group,
@@ -123,7 +138,7 @@ async function askForCommit(
   { trace, resent }: TracedCall,
 ): Promise<Conclusion> {
   const { world, inbox, subjects, owner } = line
-  const { id, digest, operations, wait, endsAtMs, signal } = sealed
+  const { id, digest, operations, wait, endsAtMs, signal, tally } = sealed
   let partial: Conclusion | undefined
   const read = (decided: Decided): ReturnType<typeof readDecided> => {
     if (decided.id !== id) return undefined
@@ -131,7 +146,7 @@ async function askForCommit(
   }
   const asked = await ask<Conclusion>(world, inbox, {
     subject: subjects.group(group.id, owner),
-    message: (nowMs): Commit => ({
+    message: ({ nowMs }): Commit => ({
       type: 'commit',
       id,
       list: sealed.list,
@@ -158,6 +173,7 @@ async function askForCommit(
     deadlineMs: endsAtMs + graceMs,
     signal,
     resent,
+    tally,
   })
   if (asked.kind === 'answered') return asked.value
   if (partial !== undefined) return partial

@@ -13,12 +13,13 @@ import {
   transactionId,
 } from '@verdict/protocol'
 import { connectNats, systemClock, systemRandom, type World } from '@verdict/runtime'
-import { ClientError } from './errors.ts'
+import { ClientError, type Doubt } from './errors.ts'
 import { Group, type Line } from './group.ts'
 import { type AnswerCounters, type AnswerListeners, Inbox } from './inbox.ts'
 import type { Transaction } from './interactive.ts'
 import { look } from './look.ts'
 import { checkOptions, type KeptTransactionOptions, type Plan, type TransactionOptions } from './options.ts'
+import { findOutcome, type Outcome } from './outcome.ts'
 import { type PlannedCall, type PlannedCalls, planCall, type Submitted, submitCalls, type ValuesOf } from './submit.ts'
 import { ClientTelemetry } from './telemetry.ts'
 import { type Executed, type Replayed, runTransaction } from './transaction.ts'
@@ -167,6 +168,18 @@ export class Verdict implements AsyncDisposable {
     const deadlineMs = this.line.world.clock.nowMs() + budgetMs
     const asked = { id: transactionId(id), kept: false, deadlineMs, signal }
     return await this.track(() => look(this.line, asked))
+  }
+
+  /**
+   * Asks again what became of a transaction that ended with `InDoubt`: `verdict.outcome(error.doubt)`. The answer is final. A lone
+   * transaction that its participant has not committed by then never will be.
+   * @throws InDoubt when it is still not known; CommittedWithHazards; ClientError for a doubt that is not this owner's
+   */
+  async outcome(doubt: Doubt, options: Omit<TransactionOptions, 'wait'> = {}): Promise<Outcome> {
+    const { budgetMs, signal } = checkOptions(options, maxBudgetMs)
+    const deadlineMs = this.line.world.clock.nowMs() + budgetMs
+    const mine = { ...doubt, id: this.group.ofOwner(doubt.id) }
+    return await this.track(() => findOutcome(this.line, this.group, mine, { deadlineMs, signal }))
   }
 
   /** Takes no new transactions, waits for those that run, and disconnects. Idempotent. */

@@ -1,12 +1,13 @@
 import type { Reason } from '@verdict/protocol'
 import { isCommittedWithHazards, isInDoubt, isTransactionAborted } from './errors.ts'
+import type { Receipt } from './receipt.ts'
 
 type Told = Pick<Reason, 'code' | 'message'>
 
 /** How a transaction or a call ended, for its span and its metric. */
 export interface Ending {
   readonly outcome?: 'committed' | 'aborted' | 'in-doubt' | 'hazard'
-  readonly path?: 'logged' | 'read-only'
+  readonly path?: Receipt['path']
   /** Why, where that is no failure of what ended: a group that tells of an abort has done its work. */
   readonly reason?: Told
   readonly failure?: Told

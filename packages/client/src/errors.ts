@@ -1,4 +1,4 @@
-import type { ParticipantName, Reason, RecordedHazard, TransactionId } from '@verdict/protocol'
+import type { BranchList, ParticipantName, Reason, RecordedHazard, TransactionId } from '@verdict/protocol'
 
 /** Every code of an error that is the caller's to mend or to wait out; nothing was sent, or nothing took effect. */
 export type ClientErrorCode =
@@ -64,11 +64,20 @@ export class TransactionAborted extends Error {
   }
 }
 
+/** A transaction of which nobody knows what became of it, for `verdict.outcome`. Plain data, to be kept if that has to wait. */
+export interface Doubt {
+  readonly id: TransactionId
+  /** Of a lone transaction: its participant alone can tell, and needs to be told which branch is meant. */
+  readonly lone?: BranchList
+}
+
 /** What happened to the transaction is not known. It is never guessed. */
 export class InDoubt extends Error {
   override readonly name = 'InDoubt'
   readonly code = 'in-doubt'
   readonly id: TransactionId
+  /** What `verdict.outcome` needs to ask again. */
+  readonly doubt: Doubt
   /** Nothing is recorded any more: asking again will not tell. */
   readonly expired: boolean
   /** Whether running the same id again gives the outcome: it does for an id that the caller made beforehand. */
@@ -77,16 +86,22 @@ export class InDoubt extends Error {
   constructor(
     id: TransactionId,
     why: string,
-    details: { readonly kept: boolean; readonly expired?: boolean; readonly cause?: unknown },
+    details: {
+      readonly kept: boolean
+      readonly expired?: boolean
+      readonly lone?: BranchList | undefined
+      readonly cause?: unknown
+    },
   ) {
-    const { kept, expired = false, cause } = details
+    const { kept, expired = false, lone, cause } = details
     const advice = expired
       ? 'It was decided long ago, or never, and no record is left: look into the services themselves.'
       : kept
         ? 'Run it again under the same id: it takes effect at most once.'
-        : 'Ask verdict.look(id) for its outcome; to run it again without knowing could do it twice.'
+        : 'Ask verdict.outcome(error.doubt) for it; to run it again without knowing could do it twice.'
     super(`The outcome of transaction ${id} is not known: ${why}. ${advice}`, cause === undefined ? {} : { cause })
     this.id = id
+    this.doubt = { id, ...(lone && { lone }) }
     this.expired = expired
     this.retryable = kept && !expired
   }

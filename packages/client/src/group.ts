@@ -112,14 +112,18 @@ export class Group {
    * @throws ClientError `foreign-id` when `newId()` of this owner and group did not make it.
    */
   ownId(text: string): TransactionId {
+    const id = this.ofOwner(text)
+    if (parseId(id).mark !== 'kept') throw foreign(id, 'it was made for one run only')
+    return id
+  }
+
+  /** Reads the id of a transaction that this owner began in this group. @throws ClientError `foreign-id` */
+  ofOwner(text: string): TransactionId {
     const id = transactionId(text)
-    const { group, incarnation, owner, mark } = parseId(id)
-    const foreign = (found: string): ClientError =>
-      new ClientError('foreign-id', `${id} cannot be run here: ${found}. Use an id that this service's newId() made.`)
+    const { group, incarnation, owner } = parseId(id)
     if (`${group}_${incarnation}` !== this.id)
-      throw foreign(`it is of group ${group}_${incarnation}, not of ${this.id}`)
-    if (owner !== this.line.owner) throw foreign(`it belongs to ${owner}, not to ${this.line.owner}`)
-    if (mark !== 'kept') throw foreign('it was made for one run only')
+      throw foreign(id, `it is of group ${group}_${incarnation}, not of ${this.id}`)
+    if (owner !== this.line.owner) throw foreign(id, `it belongs to ${owner}, not to ${this.line.owner}`)
     return id
   }
 
@@ -171,4 +175,11 @@ async function greet(
     deadlineMs,
     signal,
   })
+}
+
+function foreign(id: TransactionId, found: string): ClientError {
+  return new ClientError(
+    'foreign-id',
+    `${id} cannot be run here: ${found}. Use an id that this service's newId() made.`,
+  )
 }

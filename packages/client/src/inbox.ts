@@ -134,6 +134,14 @@ export class Inbox {
 }
 
 function isAnswer(message: { readonly type: string }): message is Answer {
-  const answers: readonly string[] = ['welcome', 'result', 'decided', 'looked', 'statusReport', 'failure']
+  const answers: readonly string[] = [
+    'welcome',
+    'result',
+    'loneDecided',
+    'decided',
+    'looked',
+    'statusReport',
+    'failure',
+  ]
   return answers.includes(message.type)
 }

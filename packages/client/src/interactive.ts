@@ -18,6 +18,7 @@ import {
 import type { Timer } from '@verdict/runtime'
 import { type Branches, beginCall, callAnswered, newBranches, openings, poison } from './branches.ts'
 import { callOperation, otherRun } from './call.ts'
+import type { Tally } from './cost.ts'
 import { ClientError, TransactionAborted } from './errors.ts'
 import type { Line } from './group.ts'
 
@@ -54,6 +55,7 @@ export class Interactive implements Transaction {
   private readonly nonce: Nonce
   private readonly endsAtMs: number
   private readonly signal: AbortSignal | undefined
+  private readonly tally: Tally
   private readonly ending = new AbortController()
   private readonly interrupted = Promise.withResolvers<never>()
   /** The last call of each participant, settled or not; never rejects. */
@@ -62,12 +64,18 @@ export class Interactive implements Transaction {
 
   constructor(
     line: Line,
-    plan: { readonly id: TransactionId; readonly endsAtMs: number; readonly signal: AbortSignal | undefined },
+    plan: {
+      readonly id: TransactionId
+      readonly endsAtMs: number
+      readonly signal: AbortSignal | undefined
+      readonly tally: Tally
+    },
   ) {
     this.line = line
     this.id = plan.id
     this.endsAtMs = plan.endsAtMs
     this.signal = plan.signal
+    this.tally = plan.tally
     this.nonce = makeToken(line.world.random.bytes(12))
     this.interrupted.promise.catch(() => undefined)
   }
@@ -152,10 +160,10 @@ export class Interactive implements Transaction {
   }
 
   private async callNow(participant: ParticipantName, operation: Operation): Promise<unknown> {
-    const { id, nonce, endsAtMs } = this
+    const { id, nonce, endsAtMs, tally } = this
     const { branch, n } = beginCall(this.branches, participant)
     const signal = this.ending.signal
-    const called = await callOperation(this.line, { id, nonce, branch, n, operation, endsAtMs, signal })
+    const called = await callOperation(this.line, { id, nonce, branch, n, operation, endsAtMs, signal, tally })
     switch (called.kind) {
       case 'value':
         callAnswered(branch, called.opening)

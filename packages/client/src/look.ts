@@ -1,6 +1,7 @@
 import { type Found, groupOf, type TransactionId } from '@verdict/protocol'
 import { coordinatorService, linksTo, methods } from '@verdict/protocol/telemetry'
 import { ask } from './ask.ts'
+import type { Tally } from './cost.ts'
 import type { Ending } from './ending.ts'
 import { InDoubt } from './errors.ts'
 import type { Line } from './group.ts'
@@ -15,6 +16,7 @@ export interface LookRequest {
   readonly kept: boolean
   readonly deadlineMs: number
   readonly signal?: AbortSignal | undefined
+  readonly tally?: Tally | undefined
 }
 
 /**
@@ -28,7 +30,7 @@ export function look(line: Line, request: LookRequest): Promise<Found> {
 
 async function askForRecord(
   { world, inbox, subjects, owner }: Line,
-  { id, kept, deadlineMs, signal }: LookRequest,
+  { id, kept, deadlineMs, signal, tally }: LookRequest,
   { span, trace, resent }: TracedCall,
 ): Promise<Found> {
   const group = groupOf(id)
@@ -45,7 +47,9 @@ async function askForRecord(
     deadlineMs,
     signal,
     resent,
+    tally,
   })
+  tally?.step('look')
   if (asked.kind === 'answered') {
     if (asked.value.kind === 'recorded') span.addLinks(linksTo([asked.value.trace]))
     return asked.value

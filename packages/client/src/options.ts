@@ -4,6 +4,9 @@ import { ClientError } from './errors.ts'
 /** Long enough for people's patience, short enough that locks do not stand for minutes. */
 const defaultBudgetMs = 10_000
 
+/** How long after the budget an outcome is still asked for: it is nearly always there, and in doubt is nobody's wish. */
+export const graceMs = 5_000
+
 /** How a transaction is to be run. */
 export interface TransactionOptions {
   /**

@@ -32,7 +32,8 @@ export type ResendEvent =
   | { readonly kind: 'woke' }
 
 export type ResendEffect =
-  | { readonly kind: 'send' }
+  /** `unheard`: word came that nobody heard the one before. */
+  | { readonly kind: 'send'; readonly unheard: boolean }
   | { readonly kind: 'giveUp'; readonly why: 'no-answer' | 'unreachable' }
 
 export function newResending(deadlineMs: number): Resending {
@@ -90,10 +91,11 @@ export function resendWakeAtMs(state: Resending): number {
 }
 
 function send(state: Resending, nowMs: number, pauseMs: number): ResendEffect[] {
+  const { unheard } = state
   state.sent += 1
   state.unheard = false
   state.resendAtMs = nowMs + pauseMs
-  return [{ kind: 'send' }]
+  return [{ kind: 'send', unheard }]
 }
 
 function heard(state: Resending): void {

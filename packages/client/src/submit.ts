@@ -17,6 +17,7 @@ import {
 } from '@verdict/protocol'
 import { spanAttributes } from '@verdict/protocol/telemetry'
 import { commit, findBefore } from './commit.ts'
+import { Tally } from './cost.ts'
 import { ClientError, tooManyBranches } from './errors.ts'
 import type { Group, Line } from './group.ts'
 import { type Arguments, callsTo, plannedOperation } from './interactive.ts'
@@ -93,7 +94,8 @@ async function submitTraced<const C extends readonly PlannedCall[]>(
   const planned = planBranches(calls)
   span.setAttribute(spanAttributes.branches, planned.length)
   const endsAtMs = line.world.clock.nowMs() + budgetMs
-  const before = kept ? await findBefore(line, { id, deadlineMs: endsAtMs, signal }) : undefined
+  const tally = new Tally(() => line.world.clock.nowMs())
+  const before = kept ? await findBefore(line, { id, deadlineMs: endsAtMs, signal, tally }) : undefined
   if (before !== undefined) return { outcome: 'committed', replayed: true, values: undefined, receipt: before.receipt }
 
   const list = sealList(
@@ -104,7 +106,7 @@ async function submitTraced<const C extends readonly PlannedCall[]>(
     })),
   )
   const operations = planned.map((branch) => branch.operations)
-  const committed = await commit(line, group, { id, list, operations, wait, endsAtMs, signal })
+  const committed = await commit(line, group, { id, list, operations, wait, endsAtMs, signal, tally })
   const results = committed.replayed ? undefined : committed.results
   const values = results === undefined ? undefined : readValues(calls, planned, results)
   return { outcome: 'committed', replayed: committed.replayed, values, receipt: committed.receipt } as Submitted<

@@ -2,11 +2,12 @@ import type { Span } from '@opentelemetry/api'
 import { sealList, type TransactionId } from '@verdict/protocol'
 import { spanAttributes } from '@verdict/protocol/telemetry'
 import { calledBranches } from './branches.ts'
-import { commit, findBefore, graceMs, type Replayed as ReplayedCommit } from './commit.ts'
+import { commit, findBefore, type Replayed as ReplayedCommit } from './commit.ts'
+import { Tally } from './cost.ts'
 import { InDoubt, isTransactionAborted } from './errors.ts'
 import type { Group, Line } from './group.ts'
 import { Interactive, type Transaction } from './interactive.ts'
-import type { Plan } from './options.ts'
+import { graceMs, type Plan } from './options.ts'
 import type { Receipt } from './receipt.ts'
 
 /** How often a run that met another one looks whether that has come to an end, and the pause before each time. */
@@ -53,10 +54,11 @@ async function runTraced<T>(
 ): Promise<Executed<T> | Replayed> {
   const { id, kept, budgetMs, wait, signal } = plan
   const endsAtMs = line.world.clock.nowMs() + budgetMs
-  const before = kept ? await findBefore(line, { id, deadlineMs: endsAtMs, signal }) : undefined
+  const tally = new Tally(() => line.world.clock.nowMs())
+  const before = kept ? await findBefore(line, { id, deadlineMs: endsAtMs, signal, tally }) : undefined
   if (before !== undefined) return replayed(before)
 
-  const interactive = new Interactive(line, { id, endsAtMs, signal })
+  const interactive = new Interactive(line, { id, endsAtMs, signal, tally })
   let value: T
   try {
     value = await interactive.run(work)
@@ -68,8 +70,11 @@ async function runTraced<T>(
   }
   try {
     const branches = calledBranches(interactive.branches)
-    if (branches.length === 0) return { outcome: 'committed', replayed: false, value, receipt: nothingWritten(id) }
-    const committed = await commit(line, group, { id, list: sealList(branches), wait, endsAtMs, signal })
+    tally.step('calls')
+    if (branches.length === 0) {
+      return { outcome: 'committed', replayed: false, value, receipt: nothingWritten(id, tally) }
+    }
+    const committed = await commit(line, group, { id, list: sealList(branches), wait, endsAtMs, signal, tally })
     if (committed.replayed) return replayed(committed)
     return { outcome: 'committed', replayed: false, value, receipt: committed.receipt }
   } finally {
@@ -103,6 +108,7 @@ function replayed({ receipt }: ReplayedCommit): Replayed {
   return { outcome: 'committed', replayed: true, receipt }
 }
 
-function nothingWritten(id: TransactionId): Receipt {
-  return { id, path: 'read-only', participants: [], digest: undefined, applied: true }
+function nothingWritten(id: TransactionId, tally: Tally): Receipt {
+  const cost = tally.cost({ hops: 0, flushes: 0, logEntries: 0, messages: 0, steps: [] })
+  return { id, path: 'read-only', participants: [], digest: undefined, applied: true, cost }
 }

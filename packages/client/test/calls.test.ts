@@ -21,7 +21,7 @@ describe('calls', () => {
     expect(first?.call.token).toBeUndefined()
     for (const { subject, call } of later) {
       expect(subject).toBe(`verdict.v1.call.payments.${payments.instance}.checkout`)
-      expect(call.token).toBe(stage.commits[0]?.list.map((branch) => 'token' in branch && branch.token)[0])
+      expect(call.token).toBe(stage.alones[0]?.alone.list.map((branch) => 'token' in branch && branch.token)[0])
     }
   })
 
@@ -67,8 +67,8 @@ describe('calls', () => {
         await verdict.transaction((tx) => tx.on<Payments>('payments').debit(input))
       await new Promise<void>((resolve) => clock.after(5_000, resolve))
     })
-    const committed = stage.commits.flatMap(({ list }) =>
-      list.flatMap((branch) => ('token' in branch ? [branch.token] : [])),
+    const committed = stage.alones.flatMap(({ alone }) =>
+      alone.list.flatMap((branch) => ('token' in branch ? [branch.token] : [])),
     )
     const strays = [...stage.opened].filter((token) => !committed.includes(token))
     const released = stage.releases.map(({ release }) => release.token)

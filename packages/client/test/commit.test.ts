@@ -6,12 +6,22 @@ import { type Inventory, type Payments, Stage } from './stage.ts'
 const input = { account: 'ada', cents: 5 }
 const insufficient: Reason = { code: 'insufficient-funds', message: 'Ada has nothing.', retryable: false }
 
+/** A stage with one of the two participants; the other one is the test's own. */
+function newStage(): Stage {
+  const stage = new Stage()
+  stage.participant('inventory')
+  return stage
+}
+
 describe('a commit', () => {
   const pay = (verdict: Parameters<Parameters<Stage['play']>[0]>[0], options = {}) =>
-    verdict.transaction((tx) => tx.on<Payments>('payments').debit(input), options)
+    verdict.transaction(async (tx) => {
+      await tx.on<Payments>('payments').debit(input)
+      await tx.on<Inventory>('inventory').reserve({ sku: 'tea' })
+    }, options)
 
   test('that was aborted says who refused and why', async () => {
-    const stage = new Stage()
+    const stage = newStage()
     stage.participant('payments')
     stage.onCommit = () => ({ kind: 'aborted', reason: { ...insufficient, participant: 'payments' } })
     const error = await stage.fail(pay)
@@ -20,7 +30,7 @@ describe('a commit', () => {
   })
 
   test('is asked for again until it is answered', async () => {
-    const stage = new Stage()
+    const stage = newStage()
     stage.participant('payments')
     stage.onCommit = (_, nth) => (nth < 3 ? 'silence' : { kind: 'committed', applied: false, hazards: [] })
     const { receipt } = await stage.play((verdict) => pay(verdict))
@@ -35,7 +45,7 @@ describe('a commit', () => {
     { kind: 'pending' },
     { kind: 'refused', reason: { code: 'overloaded', message: 'Too much.', retryable: true } },
   ] as const)('that is answered %j is asked for again', async (answer) => {
-    const stage = new Stage()
+    const stage = newStage()
     stage.participant('payments')
     stage.onCommit = (_, nth) => (nth === 0 ? answer : { kind: 'committed', applied: false, hazards: [] })
     expect((await stage.play((verdict) => pay(verdict))).outcome).toBe('committed')
@@ -43,7 +53,7 @@ describe('a commit', () => {
   })
 
   test('waits for a leader', async () => {
-    const stage = new Stage()
+    const stage = newStage()
     stage.participant('payments', () => {
       stage.groupProcess.crash()
       stage.simulation.plan(3_000, () => stage.groupProcess.start())
@@ -53,7 +63,7 @@ describe('a commit', () => {
   })
 
   test('that nobody answers is in doubt, never aborted, and only after budget and grace', async () => {
-    const stage = new Stage()
+    const stage = newStage()
     stage.participant('payments')
     stage.onCommit = () => 'silence'
     const error = await stage.fail((verdict) => pay(verdict, { budgetMs: 2_000 }))
@@ -64,7 +74,7 @@ describe('a commit', () => {
   })
 
   test('in doubt is asked for the outcome alone once the budget is spent', async () => {
-    const stage = new Stage()
+    const stage = newStage()
     stage.participant('payments')
     stage.onCommit = ({ wait }) => (wait === 'applied' ? 'silence' : { kind: 'committed', applied: false, hazards: [] })
     const { receipt } = await stage.play((verdict) => pay(verdict, { wait: 'applied', budgetMs: 1_000 }))
@@ -72,7 +82,7 @@ describe('a commit', () => {
   })
 
   test('whose caller lost interest is in doubt', async () => {
-    const stage = new Stage()
+    const stage = newStage()
     stage.participant('payments')
     const controller = new AbortController()
     stage.onCommit = () => {
@@ -95,14 +105,14 @@ describe('a commit', () => {
       { name: 'TransactionAborted', recorded: true },
     ],
   ] as const)('that is answered %j is no success', async (answer, expected) => {
-    const stage = new Stage()
+    const stage = newStage()
     stage.participant('payments')
     stage.onCommit = () => answer
     expect(await stage.fail(pay)).toMatchObject(expected)
   })
 
   test('with hazards is never told as success', async () => {
-    const stage = new Stage()
+    const stage = newStage()
     stage.participant('payments')
     const hazards = [
       { participant: 'payments' as never, kind: 'effects-lost' as const, note: 'restored from a backup' },
@@ -113,7 +123,7 @@ describe('a commit', () => {
   })
 
   test('believes neither another group, nor a participant, nor an answer for another list', async () => {
-    const stage = new Stage()
+    const stage = newStage()
     stage.participant('payments')
     const aborted = { kind: 'aborted', reason: insufficient } as const
     stage.onCommit = (commit, nth) => {
@@ -141,7 +151,7 @@ describe('a commit', () => {
   })
 
   test('counts answers that cannot be read, and those that come late', async () => {
-    const stage = new Stage()
+    const stage = newStage()
     stage.participant('payments')
     stage.onCommit = ({ id, digest }) => {
       const { world } = stage.groupProcess

@@ -1,7 +1,7 @@
 import { connect, isInDoubt, isTransactionAborted } from '@verdict/client'
 import { Simulation } from '@verdict/runtime/simulated'
 import { expect, test } from 'vitest'
-import { type Payments, recorded, Stage } from './stage.ts'
+import { type Inventory, type Payments, recorded, Stage } from './stage.ts'
 
 test('a client asks for its group until the leader answers', async () => {
   const stage = new Stage()
@@ -68,9 +68,13 @@ test('a look that nobody answers is in doubt', async () => {
 test('closing waits for transactions that run, and takes no new ones', async () => {
   const stage = new Stage()
   stage.participant('payments')
+  stage.participant('inventory')
   stage.onCommit = (_, nth) => (nth === 0 ? 'silence' : { kind: 'committed', applied: false, hazards: [] })
   await stage.play(async (verdict) => {
-    const running = verdict.transaction((tx) => tx.on<Payments>('payments').audit())
+    const running = verdict.transaction(async (tx) => {
+      await tx.on<Payments>('payments').audit()
+      await tx.on<Inventory>('inventory').reserve({ sku: 'tea' })
+    })
     let closed = false
     const closing = verdict.close().then(() => {
       closed = true

@@ -43,6 +43,6 @@ test('messages say what happened and what to do', () => {
     'The outcome of transaction main_x is not known: nobody answered. Run it again under the same id: it takes effect at most once.',
     'Transaction main_x is committed, but not everywhere: payments: effects-lost (restored). Do not run it again; see `verdict txn show` and mend the participant by hand.',
   ])
-  expect(new InDoubt(id, 'nobody answered', { kept: false }).message).toContain('verdict.look(id)')
+  expect(new InDoubt(id, 'nobody answered', { kept: false }).message).toContain('verdict.outcome(error.doubt)')
   expect(new InDoubt(id, 'nobody answered', { kept: true, expired: true }).message).toContain('no record is left')
 })

@@ -13,7 +13,7 @@ describe('a question', () => {
     const sentAtMs: number[] = []
     for (let nowMs = 0; sentAtMs.length < 6; nowMs = resendWakeAtMs(state)) {
       const effects = tell(state, sentAtMs.length === 0 ? 'begun' : 'woke', nowMs)
-      expect(effects).toEqual([{ kind: 'send' }])
+      expect(effects).toEqual([{ kind: 'send', unheard: false }])
       sentAtMs.push(nowMs)
     }
     expect(sentAtMs).toEqual([0, 100, 300, 700, 1_100, 1_500])
@@ -36,10 +36,10 @@ describe('a question', () => {
     tell(state, 'begun', 0)
     expect(tell(state, 'unreachable', 1)).toEqual([])
     expect(resendWakeAtMs(state)).toBe(11)
-    expect(tell(state, 'woke', 11)).toEqual([{ kind: 'send' }])
+    expect(tell(state, 'woke', 11)).toEqual([{ kind: 'send', unheard: true }])
     expect(tell(state, 'unreachable', 12)).toEqual([])
     expect(resendWakeAtMs(state)).toBe(32)
-    expect(tell(state, 'woke', 32)).toEqual([{ kind: 'send' }])
+    expect(tell(state, 'woke', 32)).toEqual([{ kind: 'send', unheard: true }])
     expect(tell(state, 'unreachable', 51)).toEqual([{ kind: 'giveUp', why: 'unreachable' }])
   })
 

@@ -1,6 +1,7 @@
 import { connect, type Verdict } from '@verdict/client'
 import {
   type Abort,
+  type Alone,
   type Answer,
   type Answerer,
   answerSubject,
@@ -17,6 +18,7 @@ import {
   groupId,
   groupName,
   type InstanceId,
+  type LoneDecided,
   type Message,
   makeIncarnation,
   makeToken,
@@ -44,6 +46,7 @@ export class Stage {
   /** What the group was asked, in order. */
   readonly asked: Message[] = []
   readonly calls: { readonly participant: string; readonly subject: string; readonly call: Call }[] = []
+  readonly alones: { readonly participant: string; readonly subject: string; readonly alone: Alone }[] = []
   /** Every opening that a participant told of. */
   readonly opened = new Set<Token>()
   readonly releases: { readonly participant: string; readonly release: Release }[] = []
@@ -57,6 +60,7 @@ export class Stage {
     applied: false,
     hazards: [],
   })
+  onAlone: (alone: Alone, nth: number) => Say<LoneDecided['answer']> = () => ({ kind: 'committed' })
   onLook: (
     id: string,
     nth: number,
@@ -102,6 +106,16 @@ export class Stage {
       const handle = ({ subject, payload, replyTo }: BusMessage): void => {
         const { request, message } = decodePacket(payload)
         if (message.type === 'release') this.releases.push({ participant: name, release: message })
+        if (message.type === 'alone') {
+          this.lastAlone = { inbox: replyTo ?? '', request }
+          const nth = this.alones.push({ participant: name, subject, alone: message }) - 1
+          const answer = this.onAlone(message, nth)
+          if (answer === 'silence') return
+          const { id, digest } = message
+          const decided: Answer = { type: 'loneDecided', id, digest, instance: own, answer }
+          const from = answerSubject(replyTo ?? '', { kind: 'participant', participant })
+          world.bus.publish(from, encodePacket({ request, message: decided }))
+        }
         if (message.type !== 'call') return
         this.lastCall = { inbox: replyTo ?? '', request }
         this.calls.push({ participant: name, subject, call: message })
@@ -156,6 +170,8 @@ export class Stage {
     return expect.fail('it was expected to fail')
   }
 
+  /** Where the last request to commit alone is to be answered. */
+  lastAlone: { readonly inbox: string; readonly request: number } = { inbox: '', request: 0 }
   /** Where the last call is to be answered. */
   lastCall: { readonly inbox: string; readonly request: number } = { inbox: '', request: 0 }
   /** The reply subject of the client's inbox, as its last message to anybody named it. */

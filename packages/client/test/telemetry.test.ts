@@ -17,6 +17,7 @@ afterEach(() => recorded[Symbol.dispose]())
 function newStage(): Stage {
   const stage = new Stage()
   recorded.follow(stage.simulation)
+  stage.participant('inventory')
   return stage
 }
 
@@ -27,13 +28,15 @@ function traceparentOf(name: string): string {
 }
 
 const debit = (verdict: Parameters<Parameters<Stage['play']>[0]>[0], options = {}) =>
-  verdict.transaction((tx) => tx.on<Payments>('payments').debit(input), options)
+  verdict.transaction(async (tx) => {
+    await tx.on<Payments>('payments').debit(input)
+    await tx.on<Inventory>('inventory').reserve({ sku: 'tea' })
+  }, options)
 
 describe('the span of a transaction', () => {
   test('has its calls and its commit as children, and their messages carry their contexts', async () => {
     const stage = newStage()
     stage.participant('payments')
-    stage.participant('inventory')
     const { receipt } = await stage.play((verdict) =>
       verdict.transaction(async (tx) => {
         await tx.on<Payments>('payments').debit(input)
@@ -96,11 +99,14 @@ describe('the span of a transaction', () => {
   test('of a one-shot has its commit as child', async () => {
     const stage = newStage()
     stage.onCommit = () => ({ kind: 'read-only' })
-    await stage.play((verdict) => verdict.submit([verdict.call<Payments>('payments').audit()]))
+    await stage.play((verdict) => {
+      const reserve = verdict.call<Inventory>('inventory').reserve({ sku: 'tea' })
+      return verdict.submit([verdict.call<Payments>('payments').audit(), reserve])
+    })
     expect(recorded.spans.map(({ name }) => name)).toEqual(['transaction', 'coordinator/commit'])
     expect(recorded.named('transaction').attributes).toMatchObject({
       'verdict.mode': 'one-shot',
-      'verdict.transaction.branches': 1,
+      'verdict.transaction.branches': 2,
       'verdict.path': 'read-only',
     })
   })
@@ -229,6 +235,7 @@ describe('metrics', () => {
     ])
     expect(await attributesOf('rpc.client.call.duration')).toEqual([
       { 'rpc.system.name': 'verdict', 'rpc.method': 'payments/debit' },
+      { 'rpc.system.name': 'verdict', 'rpc.method': 'inventory/reserve' },
       { 'rpc.system.name': 'verdict', 'rpc.method': 'coordinator/commit' },
     ])
     const [{ value } = {}] = await recorded.points('verdict.client.transaction.duration')

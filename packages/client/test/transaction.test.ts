@@ -1,10 +1,16 @@
-import { ClientError, TransactionAborted } from '@verdict/client'
+import { ClientError, type Transaction, TransactionAborted } from '@verdict/client'
 import { digestOf, maxBranches, parseId, type Reason } from '@verdict/protocol'
 import { describe, expect, test } from 'vitest'
 import { type Inventory, type Payments, Stage } from './stage.ts'
 
 const input = { account: 'ada', cents: 5 }
 const insufficient: Reason = { code: 'insufficient-funds', message: 'Ada has nothing.', retryable: false }
+
+/** Calls two participants, so that the group decides. */
+async function both(tx: Transaction): Promise<void> {
+  await tx.on<Payments>('payments').debit(input)
+  await tx.on<Inventory>('inventory').reserve({ sku: 'tea' })
+}
 
 describe('a transaction whose calls succeed', () => {
   test('asks for the commit of the sealed list of all its branches, and gives value and receipt', async () => {
@@ -32,6 +38,7 @@ describe('a transaction whose calls succeed', () => {
       participants: ['inventory', 'payments'],
       digest: commit?.digest,
       applied: false,
+      cost: expect.objectContaining({ hops: 6, logEntries: 1 }),
     })
     expect(parseId(result.receipt.id)).toMatchObject({ mark: 'once', owner: 'checkout', epoch: 5 })
     expect(stage.releases).toEqual([])
@@ -40,8 +47,9 @@ describe('a transaction whose calls succeed', () => {
   test('that only read has a receipt that says so', async () => {
     const stage = new Stage()
     stage.participant('payments')
+    stage.participant('inventory')
     stage.onCommit = () => ({ kind: 'read-only' })
-    const { receipt } = await stage.play((verdict) => verdict.transaction((tx) => tx.on<Payments>('payments').audit()))
+    const { receipt } = await stage.play((verdict) => verdict.transaction(both))
     expect(receipt).toMatchObject({ path: 'read-only', applied: true })
   })
 
@@ -62,16 +70,15 @@ describe('a transaction whose calls succeed', () => {
         void debit(input).then(() => debit(input))
       }),
     )
-    expect(stage.commits[0]?.list).toMatchObject([{ participant: 'payments', calls: 2 }])
+    expect(stage.alones[0]?.alone.list).toMatchObject([{ participant: 'payments', calls: 2 }])
   })
 
   test('waits until every branch has applied it, when it is asked to', async () => {
     const stage = new Stage()
     stage.participant('payments')
+    stage.participant('inventory')
     stage.onCommit = (_, nth) => ({ kind: 'committed', applied: nth > 0, hazards: [] })
-    const { receipt } = await stage.play((verdict) =>
-      verdict.transaction((tx) => tx.on<Payments>('payments').debit(input), { wait: 'applied' }),
-    )
+    const { receipt } = await stage.play((verdict) => verdict.transaction(both, { wait: 'applied' }))
     expect(receipt.applied).toBe(true)
     expect(stage.commits.map(({ wait }) => wait)).toEqual(['applied', 'applied'])
   })
@@ -79,9 +86,8 @@ describe('a transaction whose calls succeed', () => {
   test('is told what is known when a branch has not applied it in time', async () => {
     const stage = new Stage()
     stage.participant('payments')
-    const { receipt } = await stage.play((verdict) =>
-      verdict.transaction((tx) => tx.on<Payments>('payments').debit(input), { wait: 'applied', budgetMs: 1_000 }),
-    )
+    stage.participant('inventory')
+    const { receipt } = await stage.play((verdict) => verdict.transaction(both, { wait: 'applied', budgetMs: 1_000 }))
     expect(receipt.applied).toBe(false)
   })
 })

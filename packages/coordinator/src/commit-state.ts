@@ -21,6 +21,8 @@ export interface BranchProgress {
   instance: InstanceId | undefined
   token: Token | undefined
   results: readonly Payload[] | undefined
+  /** It voted `read-only`, and would write nothing if it were executed again. */
+  harmless: boolean
   reason: Reason | undefined
   /** How often prepare was sent. */
   sent: number

@@ -137,6 +137,7 @@ function seal(commit: Commit, sealed: Sealed): void {
     instance: undefined,
     token: undefined,
     results: undefined,
+    harmless: false,
     reason: undefined,
     sent: 0,
     resendAtMs: 0,
@@ -171,6 +172,8 @@ function voted(commit: Commit, { participant, digest, vote }: Extract<CommitEven
       branch.instance = vote.instance
       branch.token = vote.token
       branch.results = vote.results
+      // A called branch is not executed again; a one-shot is, and writes nothing only if it is declared not to.
+      branch.harmless = vote.kind === 'read-only' && (branch.listed.kind === 'called' || vote.declared === true)
       return whenAllVoted(commit)
   }
 }
@@ -200,8 +203,8 @@ function isOwnEcho({ listed, lockTimeouts, sent }: BranchProgress, vote: Extract
 
 function whenAllVoted(commit: Commit): CommitEffect[] {
   if (commit.branches.some(({ vote }) => vote === 'awaited')) return []
-  const onlyRead = commit.branches.every(({ vote, listed }) => vote === 'read-only' && listed.kind === 'called')
-  // A one-shot may write when it is executed again, and a kept id is asked for again: both are logged (rules R10, R17).
+  const onlyRead = commit.branches.every(({ harmless }) => harmless)
+  // What may write when it is executed again, and a kept id, which is asked for again, are logged (rules R10, R17).
   if (!onlyRead || commit.kept) return [propose(commit, 'committed', undefined)]
   commit.stage = 'deciding'
   return [{ kind: 'readOnly' }]

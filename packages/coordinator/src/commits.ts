@@ -1,5 +1,6 @@
 import {
   type Abort,
+  type CommitCost,
   type Commit as CommitRequest,
   type Decided,
   type Decision,
@@ -27,7 +28,7 @@ import type { Asker, Post } from './post.ts'
 import { type ReadableSpace, recordOf } from './records.ts'
 import { Schedule } from './schedule.ts'
 import type { CoordinatorSettings } from './settings.ts'
-import { joinWaiters, type Results, type Waiter } from './waiter.ts'
+import { joinWaiters, type Results, type Waiter, wholeResults } from './waiter.ts'
 
 export interface CommitsPorts {
   readonly post: Post
@@ -53,6 +54,10 @@ interface Underway {
   readonly tracing: CommitTracing
   /** When its owner asked for the commit first. */
   askedAtMs: number | undefined
+  /** When the last vote had come that was needed. */
+  collectedAtMs: number | undefined
+  /** Prepares that were sent, and votes that came. */
+  messages: number
   /** Bytes of requests and results that it holds. */
   bytes: number
 }
@@ -118,6 +123,7 @@ export class Commits {
   voted(participant: ParticipantName, { id, digest, vote }: VoteMessage, bytes: number): void {
     const underway = this.underway.get(id)
     if (underway === undefined) return
+    underway.messages += 1
     this.ports.metering.voted(participant, vote)
     if ((vote.kind !== 'prepared' && vote.kind !== 'read-only') || vote.results === undefined) {
       this.advance(id, { kind: 'voted', participant, digest, vote })
@@ -187,7 +193,7 @@ export class Commits {
     const known = this.underway.get(id)
     if (known !== undefined) return known
     const commit = newCommit(id, parseId(id).mark === 'kept')
-    const fresh: Underway = { commit, waiters: [], tracing: trace(), askedAtMs: undefined, bytes: 0 }
+    const fresh: Underway = { commit, waiters: [], tracing: trace(), ...uncounted }
     this.underway.set(id, fresh)
     return fresh
   }
@@ -230,11 +236,7 @@ export class Commits {
         underway.tracing.decided('committed')
         this.measure(underway, 'committed', 'read-only')
         this.drop(id)
-        // It is true of this list alone. Whoever waits with another one asks again, and has its own turn.
-        for (const waiter of underway.waiters) {
-          const isOwn = waiter.digest === underway.commit.sealed?.digest
-          this.say(id, waiter, { kind: isOwn ? 'read-only' : 'pending' })
-        }
+        this.tellReadOnly(id, underway)
         break
       case 'propose':
         underway.tracing.collected(cause.kind === 'abortAsked' ? undefined : effect.decision.reason)
@@ -243,7 +245,22 @@ export class Commits {
     }
   }
 
+  /** It is true of this list alone. Whoever waits with another one asks again, and has its own turn. */
+  private tellReadOnly(id: TransactionId, underway: Underway): void {
+    const { commit, waiters } = underway
+    const took = this.costOf(underway)
+    for (const waiter of waiters) {
+      const isOwn = waiter.digest === commit.sealed?.digest
+      const known = {
+        ...(waiter.oneShot ? { results: wholeResults(resultsOf(commit)) } : {}),
+        ...(took === undefined ? {} : { took }),
+      }
+      this.say(id, waiter, isOwn ? { kind: 'read-only', ...known } : { kind: 'pending' })
+    }
+  }
+
   private propose(id: TransactionId, underway: Underway, decision: Decision): void {
+    underway.collectedAtMs = this.ports.clock.nowMs()
     underway.tracing
       .deciding(decision, () => this.ports.decide(decision))
       .then(
@@ -264,8 +281,11 @@ export class Commits {
         const { record } = applied
         this.measure(underway, record.outcome, 'logged')
         const results = record.digest === commit.sealed?.digest ? resultsOf(commit) : undefined
+        const cost = this.costOf(underway)
         deliveries.begin(record, results, tracing)
-        for (const waiter of waiters) deliveries.answer(record, waiter, results)
+        for (const waiter of waiters) {
+          deliveries.answer(record, cost === undefined ? waiter : { ...waiter, cost }, results)
+        }
         break
       }
       case 'expired':
@@ -288,11 +308,13 @@ export class Commits {
     for (const waiter of waiters) this.say(id, waiter, { kind: 'pending' })
   }
 
-  private sendPrepare({ commit, tracing }: Underway, effect: Extract<CommitEffect, { kind: 'prepare' }>): void {
+  private sendPrepare(underway: Underway, effect: Extract<CommitEffect, { kind: 'prepare' }>): void {
+    const { commit, tracing } = underway
     const { id, sealed, trace, endsAtMs } = commit
     if (sealed === undefined) throw new Error(`Broken invariant: prepare of ${id} without a list.`)
     const { clock, post, space, term } = this.ports
     const { participant, instance, operations } = effect
+    underway.messages += 1
     const message = {
       type: 'prepare',
       id,
@@ -316,6 +338,14 @@ export class Commits {
     if (askedAtMs !== undefined) metering.committed(clock.nowMs() - askedAtMs, { outcome, path, mode: modeOf(commit) })
   }
 
+  /** What the commit has cost until now; undefined for one that nobody asked for here. */
+  private costOf({ askedAtMs, collectedAtMs, messages }: Underway): CommitCost | undefined {
+    if (askedAtMs === undefined) return undefined
+    const nowMs = this.ports.clock.nowMs()
+    const collectedMs = collectedAtMs ?? nowMs
+    return { messages, votesMs: rounded(collectedMs - askedAtMs), logMs: rounded(nowMs - collectedMs) }
+  }
+
   private say(id: TransactionId, waiter: Waiter, answer: Decided['answer']): void {
     const { post, space } = this.ports
     post.answer(waiter, { type: 'decided', id, digest: waiter.digest, epoch: epochOf(space), answer })
@@ -325,6 +355,13 @@ export class Commits {
   private refuse(id: TransactionId, waiter: Waiter, code: string, message: string, retryable: boolean): void {
     this.say(id, waiter, { kind: 'refused', reason: { code, message, retryable } })
   }
+}
+
+const uncounted = { askedAtMs: undefined, collectedAtMs: undefined, messages: 0, bytes: 0 }
+
+/** Microseconds are enough. */
+function rounded(ms: number): number {
+  return Math.max(0, Math.round(ms * 1_000) / 1_000)
 }
 
 function modeOf({ sealed }: Commit): 'interactive' | 'one-shot' {

@@ -2,6 +2,7 @@ import {
   type Decision,
   type DecisionRecord,
   type HazardKind,
+  isLone,
   type ParticipantName,
   parseId,
   type TransactionId,
@@ -66,8 +67,11 @@ function decide(space: StateSpace, index: LogIndex, decision: Decision): Applied
   return { kind: 'recorded', record }
 }
 
-function faultOf({ outcome, branches }: Decision): string | undefined {
+function faultOf({ id, outcome, branches, actor }: Decision): string | undefined {
   if (branches.length === 0) return 'it names no branch'
+  // A record of a holder whose list was lost names that one alone; it aborts, so that no participant has it as a lone one's.
+  const isRecovered = outcome === 'aborted' && actor.kind === 'holder'
+  if (isLone(id, branches) && !isRecovered) return 'it names one branch, whose participant decides it by itself'
   if (outcome === 'aborted') return undefined
   const bad = branches.find(({ vote, token }) => (vote !== 'prepared' && vote !== 'read-only') || token === undefined)
   return bad === undefined ? undefined : `it commits although ${bad.participant} voted ${bad.vote}`

@@ -8,6 +8,7 @@ import {
   type Found,
   type HeldBranch,
   type InquiryAnswer,
+  isLone,
   type ParticipantName,
   parseId,
   type SweepAnswer,
@@ -59,6 +60,7 @@ export function isCounted(record: DecisionRecord, asker: ParticipantName, token:
 /** The list that a holder sent along, if it is the one its digest binds and names the branch that it holds. */
 export function trustedList(asker: ParticipantName, held: HeldBranch): BranchList | undefined {
   if (held.list === undefined || digestOf(held.id, held.list) !== held.digest) return undefined
+  if (isLone(held.id, held.list)) return undefined
   const branch = branchOf(held.list, asker)
   if (branch === undefined) return undefined
   return branch.kind === 'called' && branch.token !== held.token ? undefined : held.list

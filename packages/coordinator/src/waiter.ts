@@ -1,4 +1,5 @@
 import {
+  type CommitCost,
   type Decided,
   type DecisionRecord,
   type Digest,
@@ -16,6 +17,8 @@ export interface Waiter extends Asker {
   readonly oneShot: boolean
   /** Its request, as it is traced; a request that came again shares that of the first one. */
   readonly call: Call
+  /** What its commit cost, once it was decided here. */
+  readonly cost?: CommitCost
 }
 
 /** Values by branch, in the order of the list; undefined where they are not known. */
@@ -40,20 +43,24 @@ export function joinWaiters(waiters: Waiter[], waiter: Waiter, limit: number): v
  */
 export function answerFrom(
   record: DecisionRecord,
-  { digest, oneShot }: Waiter,
+  { digest, oneShot, cost }: Waiter,
   applied: boolean,
   results: Results | undefined,
 ): Answer {
   const { outcome, hazards } = record
   if (digest !== record.digest) return { kind: 'conflict', recorded: record.digest, outcome }
   if (outcome === 'aborted') return { kind: 'aborted', reason: record.reason ?? unexplained }
-  return { kind: 'committed', applied, hazards, ...(oneShot ? { results: wholeResults(results) } : {}) }
+  const asked = {
+    ...(oneShot ? { results: wholeResults(results) } : {}),
+    ...(cost === undefined ? {} : { took: cost }),
+  }
+  return { kind: 'committed', applied, hazards, ...asked }
 }
 
 const unexplained = { code: reasonCodes.clientAborted, message: 'The transaction was aborted.', retryable: true }
 
 /** The results that an answer carries: those of every branch, or none. */
-function wholeResults(results: Results | undefined): readonly (readonly Payload[])[] | 'pending' {
+export function wholeResults(results: Results | undefined): readonly (readonly Payload[])[] | 'pending' {
   if (results === undefined) return 'pending'
   const known = results.filter((values) => values !== undefined)
   return known.length === results.length && bytesOf(known) <= maxResultsBytes ? known : 'pending'

@@ -1,4 +1,4 @@
-import { type Decision, type ParticipantName, parseId, sealList } from '@verdict/protocol'
+import { type Decision, isLone, type ParticipantName, parseId, sealList } from '@verdict/protocol'
 import type { LogIndex } from '@verdict/raft'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
@@ -15,14 +15,16 @@ const lists = [calledList(p, q), calledList(p, s), calledList(p), sealList([oneS
 /** Everything that can happen to a commit, honest or not: votes of anybody for any list and opening, in any order. */
 function events(of: ReturnType<typeof id>): fc.Arbitrary<CommitEvent> {
   const someone = fc.constantFrom(p, q, s)
-  const what = fc.constantFrom(...lists.map((list) => sealed(of, list)))
+  // A group is asked about no lone transaction (rule R9).
+  const what = fc.constantFrom(...lists.filter((list) => !isLone(of, list)).map((list) => sealed(of, list)))
   const vote = fc
-    .tuple(someone, fc.integer({ min: 0, max: 3 }), fc.integer({ min: 0, max: 1 }))
+    .tuple(someone, fc.integer({ min: 0, max: 4 }), fc.integer({ min: 0, max: 1 }))
     .map(([from, kind, place]) => {
       const opening = { token: token(from, place), instance: instance(from, place) }
       const votes = [
         prepared(from, opening),
         { ...readOnly(from), ...opening },
+        { ...readOnly(from), ...opening, declared: true },
         refused(from),
         { kind: 'busy', instance: instance(from, place), found: 'nothing' } as const,
       ]

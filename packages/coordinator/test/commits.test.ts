@@ -1,4 +1,4 @@
-import { answerSubject, type Commit, maxBudgetMs, ownerName, reasonCodes, sealList } from '@verdict/protocol'
+import { answerSubject, type Commit, maxBudgetMs, ownerName, reasonCodes, sealList, type Vote } from '@verdict/protocol'
 import { describe, expect, test } from 'vitest'
 import { defaultSettings } from '../src/settings.ts'
 import {
@@ -34,7 +34,7 @@ function abort(of = id(1), branches = list) {
   return { type: 'abort', id: of, list: branches, digest: sealed(of, branches).digest, reason } as const
 }
 
-function vote(of: typeof p, cast = prepared(of), transaction = id(1), branches = list) {
+function vote(of: typeof p, cast: Vote = prepared(of), transaction = id(1), branches = list) {
   return { type: 'vote', id: transaction, digest: sealed(transaction, branches).digest, vote: cast } as const
 }
 
@@ -300,6 +300,56 @@ describe('who may decide (R3, R15)', () => {
     expect(stage.leader.underway).toBe(0)
     expect(stage.events).toMatchObject([{ kind: 'unusableMessage' }])
   })
+})
+
+describe('a one-shot that only read', () => {
+  test('is recorded, since it may write when it is executed again (R10)', async () => {
+    const stage = Stage.leading()
+    const request = stage.ask(shots())
+    for (const of of [p, q]) stage.speak(of, vote(of, readOnly(of), id(1), shots().list))
+    await settled()
+    expect(stage.decided(request)).toMatchObject([{ kind: 'committed', applied: true }])
+    expect(stage.proposals('decide')).toHaveLength(1)
+  })
+
+  test('is not when each of its operations is declared to, and its values are told (R10)', async () => {
+    const stage = Stage.leading()
+    const request = stage.ask(shots())
+    const read = (of: typeof p, text: string) => ({ ...readOnly(of), declared: true, results: [value(text)] })
+    stage.speak(p, vote(p, read(p, 'first'), id(1), shots().list))
+    stage.speak(q, vote(q, read(q, 'second'), id(1), shots().list))
+    await settled()
+    expect(stage.decided(request)).toEqual([{ kind: 'read-only', results: [[value('first')], [value('second')]] }])
+    expect(stage.replica.proposed).toEqual([])
+  })
+
+  test('is when one of them is not', async () => {
+    const stage = Stage.leading()
+    stage.ask(shots())
+    stage.speak(p, vote(p, { ...readOnly(p), declared: true }, id(1), shots().list))
+    stage.speak(q, vote(q, readOnly(q), id(1), shots().list))
+    await settled()
+    expect(stage.proposals('decide')).toHaveLength(1)
+  })
+})
+
+test('what a commit cost is told with its outcome', async () => {
+  const stage = Stage.leading()
+  const request = stage.ask(commit())
+  await stage.clock.pass(5)
+  for (const of of [p, q]) stage.speak(of, vote(of))
+  await settled()
+  expect(stage.answers(request)).toMatchObject([{ answer: { took: { messages: 4, votesMs: 5, logMs: 0 } } }])
+})
+
+test('a lone transaction is not decided here: commit and abort of one branch are refused (R9)', async () => {
+  const stage = Stage.leading()
+  const only = calledList(p)
+  const requests = [stage.ask(commit(id(1), { list: only })), stage.ask(abort(id(1), only))]
+  await settled()
+  for (const request of requests) expect(stage.answers(request)).toMatchObject([{ code: 'malformed-message' }])
+  expect(stage.replica.proposed).toEqual([])
+  expect(stage.take('prepare')).toEqual([])
 })
 
 describe('one work for one transaction', () => {

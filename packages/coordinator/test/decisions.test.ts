@@ -5,7 +5,7 @@ import { horizonOf } from '../src/forgetting.ts'
 import { lookUp } from '../src/inquiry.ts'
 import { hazardousCount, recordOf, unsettled, unsettledCount } from '../src/records.ts'
 import { commands, ids, Log, numbered, numbers } from './log.ts'
-import { calledList, decision, id, p, s } from './samples.ts'
+import { calledList, decision, id, p, q, s } from './samples.ts'
 
 const packedHorizon = (horizon: number): Uint8Array => Uint8Array.of(horizon)
 
@@ -81,9 +81,29 @@ describe('settling', () => {
     expect(recordOf(log.space, id(1))).toMatchObject({ outcome: 'committed', settled: true })
   })
 
+  test('one branch is malformed, whoever proposes it, but under an id that the caller keeps (R9)', () => {
+    const log = new Log()
+    for (const outcome of ['committed', 'aborted'] as const) {
+      expect(log.decide(decision(id(1), outcome, calledList(p)))).toMatchObject({ kind: 'malformed' })
+      const kept = id(outcome === 'committed' ? 2 : 3, { mark: 'kept' })
+      expect(log.decide(decision(kept, outcome, calledList(p)))).toMatchObject({ kind: 'recorded' })
+    }
+    const holder = { kind: 'holder', participant: p } as const
+    expect(log.decide({ ...decision(id(1), 'committed', calledList(p)), actor: holder })).toMatchObject({
+      kind: 'malformed',
+    })
+    expect(recordOf(log.space, id(1))).toBeUndefined()
+  })
+
+  test('the abort of a holder whose list was lost names that one alone, and is recorded (R6)', () => {
+    const log = new Log()
+    const aborted = { ...decision(id(1), 'aborted', calledList(p)), actor: { kind: 'holder', participant: p } as const }
+    expect(log.decide(aborted)).toMatchObject({ kind: 'recorded' })
+  })
+
   test('a record whose branches all ended by their own vote is settled at once', () => {
     const log = new Log()
-    const only = calledList(p)
+    const only = calledList(p, q)
     const allRead = decision(id(1), 'committed', only)
     log.decide({ ...allRead, branches: allRead.branches.map((branch) => ({ ...branch, vote: 'read-only' })) })
     const allRefused = decision(id(2), 'aborted', only)

@@ -141,9 +141,9 @@ test('what is under way and in doubt is read at each collection, until that is e
 test('ids are in no metric, however many went through', async () => {
   const stage = Stage.leading()
   for (let number = 1; number <= 50; number += 1) {
-    const list = calledList(p)
+    const list = calledList(p, q)
     stage.ask(commit(number, { list, digest: sealed(id(number), list).digest }))
-    vote(stage, p, prepared(p), number, list)
+    for (const of of [p, q]) vote(stage, of, prepared(of), number, list)
   }
   await settled()
   const all = await recorded.metrics()

@@ -104,7 +104,7 @@ export function prepared(
   return { kind: 'prepared', instance: instance(of), token: token(of), durability: 'full', ...over }
 }
 
-export function readOnly(of: ParticipantName): Vote {
+export function readOnly(of: ParticipantName): Extract<Vote, { kind: 'read-only' }> {
   return { kind: 'read-only', instance: instance(of), token: token(of) }
 }
 

@@ -279,9 +279,13 @@ export class Stage {
       .map(({ message }) => message as Answer)
   }
 
-  /** What the answers to a commit or abort say. */
+  /** What the answers to a commit or abort say, but for what it cost. */
   decided(request: number): unknown[] {
-    return this.answers(request).map((message) => (message.type === 'decided' ? message.answer : message))
+    return this.answers(request).map((message) => {
+      if (message.type !== 'decided') return message
+      const { took: _, ...answer } = { took: undefined, ...message.answer }
+      return answer
+    })
   }
 
   proposals<K extends Command['kind']>(kind: K): Extract<Command, { kind: K }>[] {

@@ -15,6 +15,7 @@ import {
   q,
   readOnly,
   refused,
+  s,
 } from './samples.ts'
 import { Stage, settled } from './stage.ts'
 import { abort, acknowledge, commit, complaints, contextOf, picture, trace, vote, voteAll } from './traced.ts'
@@ -132,9 +133,9 @@ describe('a commit', () => {
 
   test('in one shot says so', async () => {
     const stage = Stage.leading()
-    const branches = sealList([oneShot(p)])
-    stage.ask(commit(1, { list: branches, operations: [operations] }))
-    vote(stage, p, prepared(p), 1, branches)
+    const branches = sealList([oneShot(p), oneShot(q)])
+    stage.ask(commit(1, { list: branches, operations: [operations, operations] }))
+    for (const of of [p, q]) vote(stage, of, prepared(of), 1, branches)
     await settled()
     expect(recorded.named('coordinator/commit').attributes['verdict.mode']).toBe('one-shot')
   })
@@ -245,7 +246,7 @@ describe('a commit', () => {
 
   test('under another list is told of the conflict in red', async () => {
     const stage = Stage.leading({}, ({ replica }) => replica.record(decision(id(1), 'committed')))
-    stage.ask(commit(1, { list: calledList(p) }))
+    stage.ask(commit(1, { list: calledList(p, s) }))
     expect(picture(recorded)).toEqual(['coordinator/commit ERROR conflict'])
   })
 
@@ -274,7 +275,7 @@ describe('a commit', () => {
   test('whose askers are too many leaves no span open for the forgotten ones', async () => {
     const stage = Stage.leading({ maxWaiters: 2 })
     stage.ask(commit())
-    for (const of of [p, q]) stage.ask(commit(1, { list: calledList(of) }))
+    for (const of of [p, q]) stage.ask(commit(1, { list: calledList(of, s) }))
     expect(picture(recorded)).toEqual([expect.stringMatching(/^coordinator\/commit ERROR too many wait/)])
     stage.ask(commit())
     expect(recorded.spans).toHaveLength(2)

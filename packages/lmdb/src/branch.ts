@@ -1,4 +1,4 @@
-import type { BranchNote, OpenBranch, PrepareResult } from '@verdict/participant'
+import type { BranchNote, CommitNote, CommitResult, OpenBranch, PrepareResult } from '@verdict/participant'
 import { reasonCodes } from '@verdict/protocol'
 import type { Journal } from './journal.ts'
 import type { LockTable } from './locks.ts'
@@ -39,6 +39,17 @@ export class LmdbBranch implements OpenBranch<LmdbSession> {
     return { kind }
   }
 
+  async commit(note: CommitNote): Promise<CommitResult> {
+    if (!this.#isOpen) return { kind: 'refused', reason: alreadyEnded }
+    this.#isOpen = false
+    this.#transaction.close()
+    const onlyRead = this.#transaction.writes.size === 0 && !note.rowAlways
+    const kind = onlyRead ? 'read-only' : await this.#journal.commit(this.#transaction, note)
+    this.#locks.release(this.#transaction)
+    this.#onEnd()
+    return { kind }
+  }
+
   async rollback(): Promise<void> {
     if (!this.#isOpen) return
     this.#isOpen = false
@@ -50,6 +61,6 @@ export class LmdbBranch implements OpenBranch<LmdbSession> {
 
 const alreadyEnded = {
   code: reasonCodes.resourceRefused,
-  message: 'The branch has ended: its time was over, or it was asked to prepare before.',
+  message: 'The branch has ended: its time was over, or it was asked to prepare or to commit before.',
   retryable: false,
 }

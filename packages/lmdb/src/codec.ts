@@ -1,3 +1,4 @@
+import type { Mode } from '@verdict/participant'
 import type { Digest, Payload, Token, TraceContext, TransactionId } from '@verdict/protocol'
 import { Packr } from 'msgpackr'
 import type { LockMode } from './locks.ts'
@@ -22,7 +23,7 @@ export type EndedRow =
   | {
       readonly state: 'committed'
       /** Rows of before there were lone ones have none: their group decided them. */
-      readonly mode?: 'lone' | 'logged'
+      readonly mode?: Mode
       readonly digest: Digest
       readonly token: Token
       readonly results?: readonly Payload[]

@@ -4,6 +4,18 @@ export class LmdbLimitError extends Error {
   readonly code = 'lmdb-limit'
 }
 
+/** An operation that is declared read-only tried to write. */
+export class LmdbReadOnlyError extends Error {
+  override readonly name = 'LmdbReadOnlyError'
+  readonly code = 'lmdb-read-only'
+
+  constructor(key: string) {
+    super(
+      `${JSON.stringify(key)} cannot be changed by an operation that is declared read-only: leave out \`readOnly\`.`,
+    )
+  }
+}
+
 /** A write did not succeed, so that nobody knows what is on disk: the process has to start again and read it. */
 export class LmdbBrokenError extends Error {
   override readonly name = 'LmdbBrokenError'

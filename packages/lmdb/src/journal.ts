@@ -1,4 +1,4 @@
-import type { BranchKey, BranchNote } from '@verdict/participant'
+import type { BranchKey, BranchNote, CommitNote, Mode } from '@verdict/participant'
 import type { Digest, Outcome, TransactionId } from '@verdict/protocol'
 import type { LmdbClock } from './clock.ts'
 import { decode, type EndedRow, encode, type PreparedRow } from './codec.ts'
@@ -90,6 +90,14 @@ export class Journal {
     return 'prepared'
   }
 
+  /** Makes effects and a row `committed` final in one batch. `busy` as for `prepare`. */
+  async commit(transaction: Transaction, note: CommitNote): Promise<'committed' | 'exists' | 'busy' | 'expired'> {
+    const { id } = note
+    const hindrance = this.#hindrance(id)
+    if (hindrance) return hindrance
+    return (await this.#write(id, effectsOf([...transaction.writes], note, 'lone'))) ? 'committed' : 'busy'
+  }
+
   /** Ends the branch prepared under exactly this key. */
   async finish({ id, digest, token }: BranchKey, ending: Outcome | 'discarded'): Promise<'done' | 'absent' | 'busy'> {
     const found = this.find(id)
@@ -133,7 +141,7 @@ export class Journal {
   }
 
   #restore(row: PreparedRow): void {
-    const transaction = new Transaction(this.#environment, this.#locks, 0)
+    const transaction = new Transaction(this.#environment, this.#locks, { lockTimeoutMs: 0, readOnly: true })
     transaction.close()
     for (const [key, mode] of row.locks) this.#locks.restore(transaction, key, mode)
     const ageMs = Math.max(0, this.#clock.wallMs() - row.preparedAtWallMs)
@@ -142,17 +150,25 @@ export class Journal {
 }
 
 function endOf(row: PreparedRow, ending: Outcome | 'discarded'): readonly Change[] {
-  const { id, digest, token, results, writes } = row
+  const { id, digest, writes } = row
   switch (ending) {
-    case 'committed': {
-      const ended: EndedRow = { state: 'committed', digest, token, ...(results && { results }) }
-      return [...writes.map(([key, value]): Change => ({ space: 'data', key, value })), endedChange(id, ended)]
-    }
+    case 'committed':
+      return effectsOf(writes, row, 'logged')
     case 'aborted':
       return [endedChange(id, { state: 'aborted', digest })]
     case 'discarded':
       return []
   }
+}
+
+/** What a branch has written, with the row that says that it is committed. */
+function effectsOf(
+  writes: PreparedRow['writes'],
+  { id, digest, token, results }: BranchNote,
+  mode: Mode,
+): readonly Change[] {
+  const ended: EndedRow = { state: 'committed', mode, digest, token, ...(results && { results }) }
+  return [...writes.map(([key, value]): Change => ({ space: 'data', key, value })), endedChange(id, ended)]
 }
 
 function endedChange(id: TransactionId, row: EndedRow): Change {

@@ -26,7 +26,7 @@ import { LmdbBranch, type LmdbSession } from './branch.ts'
 import { type LmdbClock, systemClock } from './clock.ts'
 import { decode, encode } from './codec.ts'
 import { Environment } from './environment.ts'
-import { LmdbBrokenError, LmdbLimitError } from './errors.ts'
+import { LmdbBrokenError, LmdbLimitError, LmdbReadOnlyError } from './errors.ts'
 import { checkFileSystem, flushFolders } from './file-system.ts'
 import { Journal } from './journal.ts'
 import { defaultCapacity, maxListed } from './limits.ts'
@@ -108,11 +108,11 @@ class Lmdb implements LmdbResource {
     return { durability: this.#durability, capacity: this.#capacity }
   }
 
-  async open({ lockTimeoutMs }: OpenOptions): Promise<OpenBranch<LmdbSession>> {
+  async open({ lockTimeoutMs, readOnly = false }: OpenOptions): Promise<OpenBranch<LmdbSession>> {
     const { environment, locks, journal } = this.#store()
     if (environment.broken) throw new ResourceRefusal(reasonFor(environment.broken), { cause: environment.broken })
     if (this.#branches.size + journal.count >= this.#capacity) throw new ResourceRefusal(noRoom(this.#capacity))
-    const transaction = new Transaction(environment, locks, lockTimeoutMs)
+    const transaction = new Transaction(environment, locks, { lockTimeoutMs, readOnly })
     const branch: LmdbBranch = new LmdbBranch(transaction, journal, locks, () => this.#branches.delete(branch))
     this.#branches.add(branch)
     return branch
@@ -133,7 +133,7 @@ class Lmdb implements LmdbResource {
         return { state: 'prepared', digest, token, history: 'same', ...(results && { results }) }
       }
       case 'ended':
-        return found.row.state === 'aborted' ? { state: 'aborted' } : found.row
+        return found.row.state === 'aborted' ? { state: 'aborted' } : { ...found.row, mode: found.row.mode ?? 'logged' }
     }
   }
 
@@ -169,7 +169,9 @@ class Lmdb implements LmdbResource {
     if (error instanceof LockTimeoutError) {
       return { code: reasonCodes.lockTimeout, message: error.message, retryable: true }
     }
-    return error instanceof LmdbLimitError || error instanceof LmdbBrokenError ? reasonFor(error) : undefined
+    const isOurs =
+      error instanceof LmdbLimitError || error instanceof LmdbReadOnlyError || error instanceof LmdbBrokenError
+    return isOurs ? reasonFor(error) : undefined
   }
 
   async stop(): Promise<void> {
@@ -224,7 +226,7 @@ async function claim(environment: Environment, path: string, participant: Partic
   await environment.write([{ space: 'meta', key: 'store', value: encode({ format, participant }) }])
 }
 
-function reasonFor(error: LmdbLimitError | LmdbBrokenError): Reason {
+function reasonFor(error: LmdbLimitError | LmdbReadOnlyError | LmdbBrokenError): Reason {
   return { code: reasonCodes.resourceRefused, message: error.message, retryable: error instanceof LmdbBrokenError }
 }
 

@@ -1,6 +1,6 @@
 import { decode, encode, type Write } from './codec.ts'
 import type { Environment } from './environment.ts'
-import { LmdbLimitError } from './errors.ts'
+import { LmdbLimitError, LmdbReadOnlyError } from './errors.ts'
 import { maxBranchBytes, maxKeyBytes, maxListed } from './limits.ts'
 import type { LockMode, LockTable } from './locks.ts'
 
@@ -23,7 +23,8 @@ export interface LmdbListOptions {
 /**
  * The store as an operation works with it: values are plain data (what JSON knows, dates, bytes, bigints of 64 bits) under
  * texts of up to 1024 bytes. What a branch reads or writes stays locked until the transaction ends.
- * Each method throws LockTimeoutError when a lock is not free in time, LmdbLimitError when something is too large.
+ * Each method throws LockTimeoutError when a lock is not free in time, LmdbLimitError when something is too large; those that write
+ * throw LmdbReadOnlyError in an operation that is declared read-only.
  */
 export interface LmdbStore {
   /** Reads a value; others may read it too. To change it afterwards, use `getForUpdate`. */
@@ -46,14 +47,20 @@ export class Transaction implements LmdbStore {
   readonly #environment: Environment
   readonly #locks: LockTable<Transaction>
   readonly #lockTimeoutMs: number
+  readonly #readOnly: boolean
   readonly #writes: Map<string, Write>
   #bytes = 0
   #isOpen = true
 
-  constructor(environment: Environment, locks: LockTable<Transaction>, lockTimeoutMs: number) {
+  constructor(
+    environment: Environment,
+    locks: LockTable<Transaction>,
+    { lockTimeoutMs, readOnly }: { readonly lockTimeoutMs: number; readonly readOnly: boolean },
+  ) {
     this.#environment = environment
     this.#locks = locks
     this.#lockTimeoutMs = lockTimeoutMs
+    this.#readOnly = readOnly
     this.#writes = new Map()
   }
 
@@ -78,6 +85,7 @@ export class Transaction implements LmdbStore {
 
   async put(key: string, value: unknown): Promise<void> {
     if (value === undefined) throw new TypeError(`${key} cannot be set to undefined: use delete, or null as a value.`)
+    this.#checkWritable(key)
     const bytes = encode(value)
     await this.#lockKey(key, 'exclusive')
     if (!this.#read(key)) await this.#lock(allKeys, 'intent')
@@ -85,6 +93,7 @@ export class Transaction implements LmdbStore {
   }
 
   async delete(key: string): Promise<void> {
+    this.#checkWritable(key)
     await this.#lockKey(key, 'exclusive')
     if (!this.#read(key)) return
     await this.#lock(allKeys, 'intent')
@@ -145,6 +154,10 @@ export class Transaction implements LmdbStore {
     this.#check()
     await this.#locks.acquire(this, lock, mode, this.#lockTimeoutMs)
     this.#check()
+  }
+
+  #checkWritable(key: string): void {
+    if (this.#readOnly) throw new LmdbReadOnlyError(key)
   }
 
   #check(): void {

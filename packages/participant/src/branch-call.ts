@@ -1,7 +1,8 @@
-import { maxCallsPerBranch, type Reason, reasonCodes } from '@verdict/protocol'
+import { type Call, maxCallsPerBranch, type Reason, reasonCodes } from '@verdict/protocol'
 import { unknownBranch } from './ballot.ts'
 import {
   type ArrivedCall,
+  type Asker,
   type Branch,
   type BranchEffect,
   type BranchEvent,
@@ -10,6 +11,11 @@ import {
   isOpen,
 } from './branch-state.ts'
 import { answerAll, fail, proceed, takeAskers } from './branch-step.ts'
+
+/** A call as its branch takes it. */
+export function arrivedCall({ n, operation, args, leftMs }: Call, asker: Asker): ArrivedCall {
+  return { n, operation: { name: operation, args }, leftMs, asker }
+}
 
 /** Takes a call into the branch; its turn comes. */
 export function accept(

@@ -1,7 +1,7 @@
 import type { ListedBranch } from '@verdict/protocol'
 import { type Ballot, busyNothing, busyUnderway, refusedBallot, repeatFor, unknownBranch } from './ballot.ts'
 import type { Branch, BranchEffect, BranchEvent, BranchLimits, SealedList, Stage } from './branch-state.ts'
-import { fail, oneShotResults, proceed } from './branch-step.ts'
+import { fail, isOpening, oneShotResults, proceed } from './branch-step.ts'
 import { expired } from './reason.ts'
 import type { PrepareResult, Row } from './resource.ts'
 
@@ -12,12 +12,12 @@ export function prepareAsked(
   nowMs: number,
 ): BranchEffect[] {
   const vote = (ballot: Ballot): BranchEffect[] => [{ kind: 'vote', digest: sealed.digest, ballot }]
-  const isThisOpening = listed.kind === 'called' && named && listed.token === branch.token
+  const isThisOpening = isOpening(branch, listed, named)
   switch (branch.stage) {
     case 'opening':
     case 'open': {
       // The same one-shot is running: its vote is on its way. Any other list waits until this branch has ended.
-      if (branch.sealed !== undefined) return branch.sealed.digest === sealed.digest ? [] : vote(busyUnderway)
+      if (branch.sealed !== undefined) return isAskedFor(branch, sealed) ? [] : vote(busyUnderway)
       if (!isThisOpening) return [consult(sealed, listed, named)]
       // Exactly the calls that were answered: one more or one less is another transaction than the client's (rule R5).
       if (branch.running || listed.calls !== branch.started || listed.calls !== branch.calls.length) {
@@ -27,7 +27,9 @@ export function prepareAsked(
       return proceed(branch, nowMs)
     }
     case 'preparing':
-      return branch.sealed?.digest === sealed.digest ? [] : vote(busyUnderway)
+      return isAskedFor(branch, sealed) ? [] : vote(busyUnderway)
+    case 'committing':
+      return vote(busyUnderway)
     case 'prepared':
       return branch.sealed === undefined || branch.ballot === undefined
         ? []
@@ -47,6 +49,11 @@ export function prepareAsked(
     case 'gone':
       return [consult(sealed, listed, named)]
   }
+}
+
+/** Whether its vote under this list is on its way. */
+function isAskedFor({ sealed, lone }: Branch, { digest }: SealedList): boolean {
+  return lone === undefined && sealed?.digest === digest
 }
 
 /** Only the instance that the list names knows that a branch is not there; any other one says `busy` (rule R5). */
@@ -79,10 +86,11 @@ export function prepareEnded(
     case 'prepared':
       return [{ kind: 'held', sealed }, ...cast('prepared', { kind: 'prepared', ...known })]
     case 'read-only': {
-      const votes = cast('read-only', { kind: 'read-only', ...known })
+      const declared = branch.readOnly ? { declared: true } : {}
+      const votes = cast('read-only', { kind: 'read-only', ...known, ...declared })
       branch.calls.length = 0
       // A repeated vote may come without results; thousands of notes with them would take too much memory.
-      branch.ballot = { kind: 'read-only', token: branch.token }
+      branch.ballot = { kind: 'read-only', token: branch.token, ...declared }
       return votes
     }
     case 'refused':

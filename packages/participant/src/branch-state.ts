@@ -3,6 +3,7 @@ import type {
   CallResult,
   Digest,
   ListedBranch,
+  LoneDecided,
   Nonce,
   Operation,
   Payload,
@@ -12,9 +13,10 @@ import type {
   TransactionId,
 } from '@verdict/protocol'
 import type { Ballot } from './ballot.ts'
-import type { PrepareResult, Row } from './resource.ts'
+import type { CommitResult, PrepareResult, Row } from './resource.ts'
 
 export type CallOutcome = CallResult['result']
+export type LoneAnswer = LoneDecided['answer']
 
 /** Where one call is to be answered. */
 export interface Asker {
@@ -35,16 +37,33 @@ export interface BranchCall {
 }
 
 /**
- * `opening` → `open` → `preparing` → `prepared`, and then an outcome ends it. While `opening` it may still wait for room.
- * `uncertain`: it is not known whether preparing succeeded. `read-only`, `over` (ended without effect) and `gone` hold nothing any
- * more; the first two can repeat their answer.
+ * `opening` → `open` → `preparing` → `prepared`, and then an outcome ends it; or `opening` → `open` → `committing`, for a lone one.
+ * While `opening` it may still wait for room. `uncertain`: it is not known whether preparing succeeded. `read-only`, `over` (ended
+ * without effect) and `gone` hold nothing any more; the first two can repeat their answer.
  */
-export type Stage = 'opening' | 'open' | 'preparing' | 'prepared' | 'uncertain' | 'read-only' | 'over' | 'gone'
+export type Stage =
+  | 'opening'
+  | 'open'
+  | 'preparing'
+  | 'prepared'
+  | 'committing'
+  | 'uncertain'
+  | 'read-only'
+  | 'over'
+  | 'gone'
 
 /** The list under which a branch was asked to prepare. */
 export interface SealedList {
   readonly list: BranchList
   readonly digest: Digest
+}
+
+/** How a lone branch came to be asked to commit by itself (rule R9). */
+export interface LoneRequest {
+  /** Who waits for the answer: the newest request replaces the one before. */
+  asker: Asker
+  /** An earlier copy of it may be at work elsewhere. */
+  readonly again: boolean
 }
 
 /**
@@ -57,6 +76,10 @@ export interface Branch {
   /** Of the client that opened it; undefined for a one-shot. */
   readonly nonce: Nonce | undefined
   readonly trace: TraceContext | undefined
+  /** Whether its operations are declared read-only, all of them: of a one-shot. */
+  readonly readOnly: boolean
+  /** Set once it was asked to commit by itself: then no group has a say in it. */
+  lone: LoneRequest | undefined
   stage: Stage
   readonly calls: BranchCall[]
   /** Calls that were started, of which the last one may still run. */
@@ -106,6 +129,15 @@ export type BranchEvent =
       readonly named: boolean
     }
   | { readonly kind: 'prepare-ended'; readonly result: PrepareResult }
+  /** Asked to commit by itself (rule R9). */
+  | {
+      readonly kind: 'alone-asked'
+      readonly sealed: SealedList
+      readonly listed: ListedBranch
+      readonly named: boolean
+      readonly request: LoneRequest
+    }
+  | { readonly kind: 'commit-ended'; readonly result: CommitResult }
   | { readonly kind: 'released'; readonly token: Token }
   /** The transaction was aborted: an open branch is dropped (rule R8). */
   | { readonly kind: 'dropped'; readonly reason: Reason }
@@ -121,7 +153,18 @@ export type BranchEffect =
   | { readonly kind: 'run'; readonly n: number; readonly operation: Operation; readonly leftMs: number }
   /** Write the row and make it durable, under this list, with the results of a one-shot. */
   | { readonly kind: 'prepare'; readonly sealed: SealedList; readonly results: readonly Payload[] | undefined }
+  /** Commit it by itself: effects and row in one go. `rowAlways`: also when it wrote nothing. */
+  | {
+      readonly kind: 'commit'
+      readonly sealed: SealedList
+      readonly results: readonly Payload[] | undefined
+      readonly rowAlways: boolean
+    }
   | { readonly kind: 'rollback' }
+  /** Tell the owner what became of a lone branch. */
+  | { readonly kind: 'tell'; readonly asker: Asker; readonly digest: Digest; readonly answer: LoneAnswer }
+  /** Make sure that nothing of the id ever commits here, and tell the owner so; or tell what is there already. */
+  | { readonly kind: 'settle'; readonly asker: Asker; readonly digest: Digest; readonly reason: Reason }
   | { readonly kind: 'answer'; readonly asker: Asker; readonly n: number; readonly result: CallOutcome }
   | { readonly kind: 'vote'; readonly digest: Digest; readonly ballot: Ballot }
   /** Vote by what the resource has for the id; `otherwise` when it has nothing. */

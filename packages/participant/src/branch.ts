@@ -7,6 +7,7 @@ import {
   type TraceContext,
   type TransactionId,
 } from '@verdict/protocol'
+import { aloneAsked, commitEnded } from './branch-alone.ts'
 import { accept, answer, called, doubled, metRow, ran } from './branch-call.ts'
 import { looked, prepareAsked, prepareEnded } from './branch-prepare.ts'
 import {
@@ -16,6 +17,7 @@ import {
   type BranchEvent,
   type BranchLimits,
   isOpen,
+  type LoneRequest,
   type SealedList,
 } from './branch-state.ts'
 import { fail, proceed } from './branch-step.ts'
@@ -32,21 +34,29 @@ export function newBranch(
   nowMs: number,
   limits: BranchLimits,
 ): { readonly branch: Branch; readonly effects: BranchEffect[] } {
-  const branch = blank(opening, nowMs)
+  const branch = blank({ ...opening, readOnly: false }, nowMs)
   accept(branch, call, nowMs, limits)
   return { branch, effects: [{ kind: 'open', endsAtMs: nowMs + call.leftMs }] }
 }
 
-/** A branch that is opened, run and prepared in one go. */
+/** A branch that is opened, run and ended in one go: prepared, or committed by itself when that was asked for. */
 export function newOneShot(
-  opening: { readonly id: TransactionId; readonly token: Token; readonly trace: TraceContext | undefined },
+  opening: {
+    readonly id: TransactionId
+    readonly token: Token
+    readonly trace: TraceContext | undefined
+    readonly readOnly: boolean
+    readonly lone: LoneRequest | undefined
+  },
   sealed: SealedList,
   operations: readonly Operation[],
   leftMs: number,
   nowMs: number,
 ): { readonly branch: Branch; readonly effects: BranchEffect[] } {
-  const branch = blank({ ...opening, nonce: undefined }, nowMs)
+  const { id, token, trace, readOnly, lone } = opening
+  const branch = blank({ id, token, trace, readOnly, nonce: undefined }, nowMs)
   branch.sealed = sealed
+  branch.lone = lone
   branch.endsAtMs = nowMs + leftMs
   for (const operation of operations) {
     branch.calls.push({ operation, endsAtMs: branch.endsAtMs, result: undefined, askers: [] })
@@ -79,12 +89,16 @@ export function advanceBranch(branch: Branch, event: BranchEvent, nowMs: number,
       return prepareAsked(branch, event, nowMs)
     case 'prepare-ended':
       return prepareEnded(branch, event.result, nowMs, limits)
+    case 'alone-asked':
+      return aloneAsked(branch, event, nowMs)
+    case 'commit-ended':
+      return commitEnded(branch, event.result)
     case 'released':
       return event.token === branch.token && isOpen(branch) ? fail(branch, released) : []
     case 'dropped':
       return isOpen(branch) ? fail(branch, event.reason) : []
     case 'ended':
-      if (!isOpen(branch) && branch.stage !== 'preparing') branch.stage = 'gone'
+      if (!isOpen(branch) && branch.stage !== 'preparing' && branch.stage !== 'committing') branch.stage = 'gone'
       return []
     case 'looked':
       return branch.stage === 'uncertain' ? looked(branch, event.row, nowMs, limits) : []
@@ -103,6 +117,7 @@ export function branchWakeAtMs(branch: Branch, { idleMs }: BranchLimits): number
       return branch.running ? branch.endsAtMs : Math.min(branch.endsAtMs, branch.lastCallAtMs + idleMs)
     case 'preparing':
     case 'prepared':
+    case 'committing':
     case 'read-only':
     case 'over':
     case 'gone':
@@ -110,9 +125,10 @@ export function branchWakeAtMs(branch: Branch, { idleMs }: BranchLimits): number
   }
 }
 
-function blank(opening: Pick<Branch, 'id' | 'token' | 'nonce' | 'trace'>, nowMs: number): Branch {
+function blank(opening: Pick<Branch, 'id' | 'token' | 'nonce' | 'trace' | 'readOnly'>, nowMs: number): Branch {
   return {
     ...opening,
+    lone: undefined,
     stage: 'opening',
     calls: [],
     started: 0,

@@ -1,5 +1,6 @@
 import { context } from '@opentelemetry/api'
 import {
+  type Alone,
   type Call,
   makeToken,
   type Operation,
@@ -13,20 +14,23 @@ import {
 import { spanEvents } from '@verdict/protocol/telemetry'
 import { refusedBallot, unknownBranch } from './ballot.ts'
 import { advanceBranch, newBranch, newOneShot } from './branch.ts'
+import { arrivedCall } from './branch-call.ts'
 import { consult } from './branch-prepare.ts'
-import { type Asker, type BranchEffect, type BranchEvent, isNote, isOpen, type SealedList } from './branch-state.ts'
+import { type Asker, type BranchEffect, type BranchEvent, isNote, isOpen, type LoneRequest } from './branch-state.ts'
 import { Callers } from './callers.ts'
 import type { Doubts } from './doubts.ts'
 import type { Floors } from './floors.ts'
 import type { Inbound } from './inbound.ts'
+import { Lone } from './lone.ts'
 import type { Census } from './metering.ts'
 import { Notes } from './notes.ts'
-import { Opening } from './opening.ts'
+import { Opening, whyNotOpened } from './opening.ts'
+import { areReadOnly } from './operation.ts'
 import { abortedMeanwhile, draining, expired, overloaded } from './reason.ts'
 import type { Row } from './resource.ts'
 import { Room } from './room.ts'
 import type { Site } from './site.ts'
-import type { Work } from './tracing.ts'
+import type { Asked, Work } from './tracing.ts'
 import type { Votes } from './votes.ts'
 import { Wakes } from './wakes.ts'
 
@@ -40,6 +44,7 @@ export class Branches {
   readonly #doubts: Doubts
   readonly #floors: Floors
   readonly #callers: Callers
+  readonly #lone: Lone
   readonly #wakes: Wakes
   /** What holds something in the resource, or is about to. */
   readonly #live = new Map<TransactionId, Opening>()
@@ -55,6 +60,7 @@ export class Branches {
     this.#doubts = doubts
     this.#floors = floors
     this.#callers = new Callers(site)
+    this.#lone = new Lone(site, (id) => this.ended(id))
     this.#wakes = new Wakes(site, (opening) => this.#apply(opening, { kind: 'woke' }))
     this.#room = new Room(site)
     this.#notes = new Notes(site.settings.maxNotes)
@@ -63,7 +69,7 @@ export class Branches {
 
   /** Whether nothing is waiting, open, prepared, or being rolled back. */
   get isIdle(): boolean {
-    return this.#live.size === 0 && this.#room.isEmpty
+    return this.#live.size === 0 && this.#room.isEmpty && this.#lone.isIdle
   }
 
   /** How many branches there are of each kind. */
@@ -85,14 +91,20 @@ export class Branches {
 
   prepare(arrived: Arrived<'prepare'>): void {
     const { id, trace } = arrived.message
-    const asked = this.#site.tracing.prepare(id, trace)
+    const asked = this.#asked(this.#site.tracing.prepare(id, trace))
     context.with(asked.context, () => this.#prepare(arrived, asked))
+  }
+
+  alone(arrived: Arrived<'alone'>): void {
+    const { id, trace } = arrived.message
+    const asked = this.#asked(this.#site.tracing.alone(id, trace))
+    context.with(asked.context, () => this.#alone(arrived, asked))
   }
 
   /** What this instance knows of the row without looking; undefined when it has to look. */
   row(id: TransactionId): Row | undefined {
     const branch = this.#live.get(id)?.branch
-    if (branch?.stage === 'preparing') return { state: 'underway' }
+    if (branch?.stage === 'preparing' || branch?.stage === 'committing') return { state: 'underway' }
     if (branch?.stage !== 'prepared' || branch.sealed === undefined) return undefined
     return { state: 'prepared', digest: branch.sealed.digest, token: branch.token, history: 'same' }
   }
@@ -141,30 +153,27 @@ export class Branches {
   }
 
   #call(message: Call, asker: Asker): void {
-    const { id, n, token, leftMs } = message
+    const { id, token } = message
     const opening = token === undefined ? undefined : this.#find(id)
     if (token === undefined) this.#firstCall(message, asker)
     else if (opening === undefined) {
       this.#callers.answer(asker, message, undefined, { kind: 'refused', reason: unknownBranch })
-    } else {
-      const call = { n, operation: operationOf(message), leftMs, asker }
-      this.#applyCall(opening, { kind: 'called', token, call })
-    }
+    } else this.#applyCall(opening, { kind: 'called', token, call: arrivedCall(message, asker) })
   }
 
   #applyCall(opening: Opening, event: Extract<BranchEvent, { kind: 'first-called' | 'called' }>): void {
     const { n, asker } = event.call
-    const before = askerOf(opening, n)
+    const before = opening.askerOf(n)
     this.#apply(opening, event)
-    if (askerOf(opening, n) !== asker) this.#callers.unanswered(asker)
+    if (opening.askerOf(n) !== asker) this.#callers.unanswered(asker)
     else if (before !== undefined) this.#callers.joined(before, asker)
   }
 
   #firstCall(message: Call, asker: Asker): void {
-    const { id, n, nonce, leftMs, trace } = message
+    const { id, nonce, trace } = message
     const { world, settings } = this.#site
     const known = this.#find(id)
-    const call = { n, operation: operationOf(message), leftMs, asker }
+    const call = arrivedCall(message, asker)
     if (this.#ended.get(id) !== undefined) {
       this.#callers.answer(asker, message, undefined, { kind: 'busy' })
       return
@@ -182,7 +191,7 @@ export class Branches {
     this.#begin(newBranch({ id, token: this.#newToken(), nonce, trace }, call, world.clock.nowMs(), settings))
   }
 
-  #prepare({ message, listed, named }: Arrived<'prepare'>, asked: Work): void {
+  #prepare({ message, listed, named }: Arrived<'prepare'>, asked: Asked): void {
     const { id, list, digest, operations } = message
     const sealed = { list, digest }
     const known = this.#find(id)
@@ -197,16 +206,43 @@ export class Branches {
     }
   }
 
-  #oneShot(message: Prepare, operations: readonly Operation[], asked: Work): void {
-    const { id, list, digest, leftMs, trace } = message
-    const sealed: SealedList = { list, digest }
+  #alone({ message, listed, named, asker }: Arrived<'alone'>, asked: Asked): void {
+    const { id, list, digest, operations, again } = message
+    const known = this.#find(id)
+    const question = { id, digest, asker, asked }
+    if (known !== undefined) {
+      const request = { asker, again }
+      this.#apply(known, { kind: 'alone-asked', sealed: { list, digest }, listed, named, request }, asked)
+    } else if (operations === undefined || this.#ended.get(id) !== undefined) {
+      void this.#lone.settle(question, unknownBranch)
+    } else {
+      const reason = this.#hindrance(id)
+      if (reason !== undefined) void this.#lone.settle(question, reason)
+      else this.#beginOneShot(message, operations, asked, { asker, again })
+    }
+  }
+
+  #oneShot(message: Prepare, operations: readonly Operation[], asked: Asked): void {
+    const { id, list, digest } = message
     const reason = this.#hindrance(id)
     // Its first copy may be prepared already, by another instance: only an id that is not here is refused.
-    if (reason !== undefined) void this.#votes.consult(id, sealed, refusedBallot(reason), asked)
-    else {
-      const nowMs = this.#site.world.clock.nowMs()
-      this.#begin(newOneShot({ id, token: this.#newToken(), trace }, sealed, operations, leftMs, nowMs), asked)
-    }
+    if (reason !== undefined) void this.#votes.consult(id, { list, digest }, refusedBallot(reason), asked)
+    else this.#beginOneShot(message, operations, asked, undefined)
+  }
+
+  #beginOneShot(
+    { id, list, digest, leftMs, trace }: Prepare | Alone,
+    operations: readonly Operation[],
+    asked: Asked,
+    lone: LoneRequest | undefined,
+  ): void {
+    const readOnly = areReadOnly(this.#site.operations, operations)
+    const opening = { id, token: this.#newToken(), trace, readOnly, lone }
+    this.#begin(newOneShot(opening, { list, digest }, operations, leftMs, this.#site.world.clock.nowMs()), asked)
+  }
+
+  #asked(work: Work): Asked {
+    return { ...work, arrivedAtMs: this.#site.world.clock.nowMs() }
   }
 
   /** Why no branch of this id is opened. */
@@ -222,7 +258,7 @@ export class Branches {
     return makeToken<Token>(this.#site.world.random.bytes(12))
   }
 
-  #begin({ branch, effects }: ReturnType<typeof newBranch>, asked?: Work): void {
+  #begin({ branch, effects }: ReturnType<typeof newBranch>, asked?: Asked): void {
     const opening = new Opening(this.#site, branch)
     opening.asked = asked
     this.#notes.delete(branch.id)
@@ -236,11 +272,11 @@ export class Branches {
   }
 
   /** `asked` is the question for a vote that the event is. */
-  #apply(opening: Opening, event: BranchEvent, asked?: Work): void {
+  #apply(opening: Opening, event: BranchEvent, asked?: Asked): void {
     const { branch } = opening
     const before = branch.stage
     const effects = advanceBranch(branch, event, this.#site.world.clock.nowMs(), this.#site.settings)
-    if (branch.stage !== before) this.#report(opening)
+    if (branch.stage !== before) opening.report()
     // Before the effects: what they set off finds the branch where it now belongs.
     if (isNote(branch)) this.#retire(opening)
     for (const effect of effects) this.#perform(opening, effect, asked)
@@ -251,7 +287,7 @@ export class Branches {
     asked.span.end()
   }
 
-  #perform(opening: Opening, effect: BranchEffect, asked?: Work): void {
+  #perform(opening: Opening, effect: BranchEffect, asked?: Asked): void {
     const { id } = opening
     const next = (event: BranchEvent): void => this.#apply(opening, event)
     switch (effect.kind) {
@@ -264,11 +300,24 @@ export class Branches {
           })
         return
       case 'run':
-        context.with(this.#callers.contextOf(askerOf(opening, effect.n)), () => void opening.run(effect).then(next))
+        context.with(this.#callers.contextOf(opening.askerOf(effect.n)), () => void opening.run(effect).then(next))
         return
       case 'prepare':
         opening.asked ??= asked
         this.#prepareBranch(opening, effect)
+        return
+      case 'commit':
+        opening.asked ??= asked
+        void opening.commit(effect).then((result) => {
+          this.#free(opening)
+          next({ kind: 'commit-ended', result })
+        })
+        return
+      case 'tell':
+        this.#tell(opening, effect, asked ?? opening.takeAsked())
+        return
+      case 'settle':
+        void this.#lone.settle({ id, ...effect, asked: asked ?? opening.takeAsked() }, effect.reason)
         return
       case 'rollback':
         this.#rollback(opening)
@@ -298,16 +347,21 @@ export class Branches {
     this.#callers.answer(asker, { id, n }, result.kind === 'busy' ? undefined : branch.token, result)
   }
 
+  #tell({ id, took }: Opening, { asker, digest, answer }: Effect<'tell'>, asked: Asked | undefined): void {
+    const isFirst = took !== undefined && (answer.kind === 'committed' || answer.kind === 'read-only')
+    this.#lone.tell({ id, digest, asker, asked }, isFirst ? { ...answer, took } : answer)
+    if (answer.kind !== 'committed') return
+    this.#site.emit({ kind: 'finished', id, outcome: 'committed' })
+    this.ended(id)
+  }
+
   #consult({ id }: Opening, { sealed, otherwise }: Effect<'consult'>, asked: Work | undefined): void {
     const within = asked?.context ?? context.active()
     void context.with(within, () => this.#votes.consult(id, sealed, otherwise, asked))
   }
 
   #prepareBranch(opening: Opening, { sealed, results }: Effect<'prepare'>): void {
-    const { metering, world } = this.#site
-    const startedAtMs = world.clock.nowMs()
     void opening.prepare(sealed, results).then((result) => {
-      metering.prepared(world.clock.nowMs() - startedAtMs)
       if (result.kind !== 'prepared' && result.kind !== 'busy') this.#free(opening)
       this.#apply(opening, { kind: 'prepare-ended', result })
     })
@@ -347,24 +401,4 @@ export class Branches {
     this.#room.leave(opening)
     this.#site.changed()
   }
-
-  #report({ branch }: Opening): void {
-    const { id, token, stage, reason } = branch
-    if (stage === 'open') this.#site.emit({ kind: 'opened', id, token })
-    else if (stage === 'read-only') this.#site.emit({ kind: 'read-only', id })
-    else if (stage === 'over') this.#site.emit({ kind: 'refused', id, reason: reason ?? unknownBranch })
-  }
-}
-
-function operationOf({ operation, args }: Call): Operation {
-  return { name: operation, args }
-}
-
-/** Who waits for the result of a call, if anybody does. */
-function askerOf({ branch }: Opening, n: number): Asker | undefined {
-  return branch.calls[n - 1]?.askers[0]
-}
-
-function whyNotOpened(event: BranchEvent): Reason | undefined {
-  return event.kind === 'not-opened' ? event.reason : undefined
 }

@@ -128,6 +128,8 @@ function checkOperations(participant: string, operations: Readonly<Record<string
       throw bad(`its name has not 1 to ${maxLabelLength} characters`)
     if (typeof definition.input?.['~standard']?.validate !== 'function')
       throw bad('its input is no Standard Schema, such as one of zod')
+    if (definition.readOnly !== undefined && typeof definition.readOnly !== 'boolean')
+      throw bad('its readOnly is neither true nor false')
     if (typeof definition.run !== 'function') throw bad('it has no function run(input, context)')
   }
 }

@@ -1,4 +1,5 @@
 import {
+  type Alone,
   type Announce,
   branchOf,
   type Call,
@@ -39,6 +40,13 @@ export type Inbound =
   | { readonly kind: 'call'; readonly message: Call; readonly asker: Asker }
   | { readonly kind: 'release'; readonly message: Release }
   | {
+      readonly kind: 'alone'
+      readonly message: Alone
+      readonly listed: ListedBranch
+      readonly named: boolean
+      readonly asker: Asker
+    }
+  | {
       readonly kind: 'prepare'
       readonly group: GroupId
       readonly message: Prepare
@@ -68,18 +76,25 @@ export function readClient(to: Addressee, arrived: BusMessage, place: 'any' | 'o
   const { message, request } = packet
   const asker = askerOf(to, arrived, owner, request)
   const refuse = (why: string): Inbound => withAsker(rejected('malformed-message', why), asker)
-  if (message.type !== 'call' && message.type !== 'release')
+  if (message.type !== 'call' && message.type !== 'release' && message.type !== 'alone')
     return refuse(`a client does not send ${message.type} here`)
   if (parseId(message.id).owner !== owner) return refuse("the transaction is not the sender's own")
   if (message.type === 'release') return { kind: 'release', message }
+  if (message.type === 'alone') return readAlone(to, message, asker)
   if ((message.n === 1) !== (place === 'any')) {
     return refuse(
       'the first call goes to any instance of a participant, each later one to the instance that answered it',
     )
   }
-  // Without an inbox of its own the sender could make us speak into another's.
-  if (asker === undefined) return rejected('malformed-message', "its reply subject is no inbox of the sender's own")
-  return { kind: 'call', message, asker }
+  return asker === undefined ? noInbox : { kind: 'call', message, asker }
+}
+
+/** What is asked of one branch has to be one of ours; who may ask it, and that it is lone, is known by now. */
+function readAlone({ participant, instance }: Addressee, message: Alone, asker: Asker | undefined): Inbound {
+  if (asker === undefined) return noInbox
+  const listed = branchOf(message.list, participant)
+  if (listed === undefined) return withAsker(notListed(participant), asker)
+  return { kind: 'alone', message, listed, asker, named: listed.kind === 'called' && listed.instance === instance }
 }
 
 /** Reads what a group says about its own transactions; no group is believed about another's (rule R15). */
@@ -113,7 +128,7 @@ function speaksForItself(group: GroupId, { answers }: InquiryAnswer | SweepAnswe
 
 function readPrepare({ participant, instance }: Addressee, group: GroupId, message: Prepare): Inbound {
   const listed = branchOf(message.list, participant)
-  if (listed === undefined) return rejected('malformed-message', `${participant} is not in the list of the transaction`)
+  if (listed === undefined) return notListed(participant)
   if (message.operations !== undefined) {
     if (listed.kind !== 'oneShot' || operationsHash(message.operations) !== listed.operations) {
       return rejected('malformed-message', 'its operations are not those that the list binds')
@@ -144,6 +159,13 @@ function askerOf(
 
 function withAsker({ kind, code, why }: Rejected, asker: Asker | undefined): Rejected {
   return asker === undefined ? { kind, code, why } : { kind, code, why, asker }
+}
+
+// Without an inbox of its own the sender could make us speak into another's.
+const noInbox = rejected('malformed-message', "its reply subject is no inbox of the sender's own")
+
+function notListed(participant: ParticipantName): Rejected {
+  return rejected('malformed-message', `${participant} is not in the list of the transaction`)
 }
 
 function rejected(code: string, why: string): Rejected {

@@ -172,6 +172,9 @@ export class Instance {
       case 'release':
         this.#branches.release(inbound.message)
         return
+      case 'alone':
+        this.#branches.alone(inbound)
+        return
       case 'prepare':
         this.#branches.prepare(inbound)
         return

@@ -17,6 +17,7 @@ import {
   rpcSystem,
 } from '@verdict/protocol/telemetry'
 import type { Ballot } from './ballot.ts'
+import type { LoneAnswer } from './branch-state.ts'
 import { version } from './version.ts'
 
 /** Branches of one instance by what they are doing. */
@@ -37,6 +38,15 @@ type Ending = Outcome | 'discarded' | 'hazard'
 
 const msPerSecond = 1_000
 
+const loneLabels: Readonly<Record<LoneAnswer['kind'], Attributes>> = {
+  committed: { [labels.outcome]: 'committed', [labels.path]: 'lone' },
+  'read-only': { [labels.outcome]: 'committed', [labels.path]: 'read-only' },
+  aborted: { [labels.outcome]: 'aborted', [labels.path]: 'lone' },
+  expired: { [conventions.errorType]: 'expired' },
+  conflict: { [conventions.errorType]: 'conflict' },
+  busy: { [conventions.errorType]: 'busy' },
+}
+
 /** The metrics of one instance. Made with it: an instrument that is older than the SDK would measure nothing. */
 export class Metering {
   readonly #participant: ParticipantName
@@ -47,6 +57,7 @@ export class Metering {
   readonly #votes: Counter
   readonly #preparing: Histogram
   readonly #applying: Histogram
+  readonly #lone: Histogram
   readonly #endings: Counter
   readonly #refusals: Counter
   #unobserve: () => void = () => {}
@@ -63,6 +74,7 @@ export class Metering {
     this.#votes = counter(metrics.participantVotes)
     this.#preparing = histogram(metrics.participantPrepare)
     this.#applying = histogram(metrics.participantApply)
+    this.#lone = histogram(metrics.participantLone)
     this.#endings = counter(metrics.participantEndings)
     this.#refusals = counter(metrics.refusals)
   }
@@ -88,6 +100,11 @@ export class Metering {
 
   applied(outcome: Outcome, durationMs: number): void {
     this.#applying.record(durationMs / msPerSecond, { ...this.#here, [labels.outcome]: outcome })
+  }
+
+  /** A request to commit alone was answered: with an outcome, with `read-only`, or without either for one of a few causes. */
+  lone(answer: LoneAnswer['kind'], durationMs: number): void {
+    this.#lone.record(durationMs / msPerSecond, { ...this.#here, ...loneLabels[answer] })
   }
 
   ended(ending: Ending): void {

@@ -17,6 +17,11 @@ export interface OperationDefinition<Session extends object, Schema extends Stan
   /** Any Standard Schema (zod, valibot, arktype, …). Input that does not pass refuses the call before `run`. */
   readonly input: Schema
   /**
+   * Declares that it writes nothing in the resource, whatever its input. A one-shot of such operations alone runs in a local
+   * transaction in which the resource refuses to write, and nothing is kept of it: no row, no record. False unless said.
+   */
+  readonly readOnly?: boolean
+  /**
    * Works on the session and returns plain data for the caller. It refuses by throwing `refuse(…)`; anything else that it throws
    * refuses too, as `operation-failed`. Every promise it starts must be awaited before it returns.
    */
@@ -44,8 +49,17 @@ export function operation<Session extends object, Schema extends StandardSchemaV
   return definition
 }
 
+/** Whether all of these are declared read-only. */
+export function areReadOnly(
+  known: Readonly<Record<string, AnyOperation>>,
+  operations: readonly { readonly name: string }[],
+): boolean {
+  return operations.every(({ name }) => Object.hasOwn(known, name) && known[name]?.readOnly === true)
+}
+
 /** An operation whose types do not matter: what the instance runs. */
 export interface AnyOperation {
   readonly input: StandardSchemaV1
+  readonly readOnly?: boolean
   run(input: unknown, context: object): unknown
 }

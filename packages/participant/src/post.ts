@@ -9,6 +9,7 @@ import {
   type HazardKind,
   type Inquiry,
   type InstanceId,
+  type LoneDecided,
   type Outcome,
   type Packet,
   type ParticipantName,
@@ -21,7 +22,7 @@ import {
 } from '@verdict/protocol'
 import { type Bus, PayloadTooLargeError } from '@verdict/runtime'
 import type { Ballot } from './ballot.ts'
-import type { Asker, CallOutcome } from './branch-state.ts'
+import type { Asker, CallOutcome, LoneAnswer } from './branch-state.ts'
 import type { Observer } from './event.ts'
 import type { Inquire } from './recovery.ts'
 import type { BranchKey, ResourceFacts } from './resource.ts'
@@ -49,6 +50,11 @@ export class Post {
   result(asker: Asker, { id, n }: Pick<CallResult, 'id' | 'n'>, token: CallResult['token'], result: CallOutcome): void {
     const { instance } = this.#sender
     this.#answer(asker, { type: 'result', id, n, instance, ...(token === undefined ? {} : { token }), result })
+  }
+
+  loneDecided(asker: Asker, id: TransactionId, digest: Digest, answer: LoneAnswer): void {
+    const { instance } = this.#sender
+    this.#answer(asker, { type: 'loneDecided', id, digest, instance, answer: this.#fittingAnswer(answer) })
   }
 
   failure(asker: Asker, code: string, message: string): void {
@@ -87,8 +93,9 @@ export class Post {
         return { kind: 'prepared', instance, token, durability, ...this.#fitting(results) }
       }
       case 'read-only': {
-        const { token, results } = ballot
-        return { kind: 'read-only', instance, token, ...this.#fitting(results) }
+        const { token, results, declared } = ballot
+        const known = declared === undefined ? {} : { declared }
+        return { kind: 'read-only', instance, token, ...this.#fitting(results), ...known }
       }
       case 'refused':
       case 'busy':
@@ -103,7 +110,13 @@ export class Post {
     return bytes <= this.#bus.maxPayloadBytes / 2 ? { results } : {}
   }
 
-  #answer({ inbox, request }: Asker, message: CallResult | Failure): void {
+  #fittingAnswer(answer: LoneAnswer): LoneAnswer {
+    if (answer.kind !== 'committed' && answer.kind !== 'read-only') return answer
+    const { results, ...rest } = answer
+    return { ...rest, ...this.#fitting(results) }
+  }
+
+  #answer({ inbox, request }: Asker, message: CallResult | LoneDecided | Failure): void {
     const subject = answerSubject(inbox, { kind: 'participant', participant: this.#sender.participant })
     this.#publish(subject, { request, message })
   }

@@ -35,8 +35,8 @@ export interface Resource<Session extends object> {
   start(context: ResourceContext): Promise<ResourceFacts>
 
   /**
-   * Opens a branch: a local transaction in which operations run. Nothing of Verdict's is written yet. It ends by `prepare` or
-   * `rollback`; a crash of the process, or of the store, ends it without effect.
+   * Opens a branch: a local transaction in which operations run. Nothing of Verdict's is written yet. It ends by `prepare`,
+   * `commit` or `rollback`; a crash of the process, or of the store, ends it without effect.
    * @throws ResourceRefusal when there is no room for another one.
    */
   open(options: OpenOptions): Promise<OpenBranch<Session>>
@@ -107,13 +107,15 @@ export interface ResourceFacts {
 export interface OpenOptions {
   /** How long a statement may wait for a lock before it fails. */
   readonly lockTimeoutMs: number
+  /** Whether the store is to refuse whatever the operations try to write: they are declared read-only. False unless said. */
+  readonly readOnly?: boolean
 }
 
-/** A branch whose operations are running. `prepare` is called only while no operation runs; `rollback` at any time. */
+/** A branch whose operations are running. `prepare` and `commit` are called only while none runs; `rollback` at any time. */
 export interface OpenBranch<Session extends object> {
   /**
    * What operations work with, for example `{ sql }`, a connection inside the local transaction: a plain object, whose members
-   * become members of the operation's context. Once `prepare` or `rollback` was called it refuses whatever is asked of it (an
+   * become members of the operation's context. Once `prepare`, `commit` or `rollback` was called it refuses whatever is asked of it (an
    * operation may still run, or have left a statement behind): nothing of the user's may reach the store outside the branch.
    */
   readonly session: Session
@@ -129,14 +131,31 @@ export interface OpenBranch<Session extends object> {
    */
   prepare(note: BranchNote): Promise<PrepareResult>
   /**
+   * Ends the branch of a lone transaction (rule R9): effects and a row `committed`, mode `lone`, in the branch's own local
+   * transaction, with one flush and nothing prepared. It may be called once, after the last operation, instead of `prepare`.
+   * `committed`: effects and row are final and durable, locks are gone.
+   * `read-only`: nothing was written; the branch has ended, locks are gone, no row is kept. Never with `rowAlways`.
+   * `refused`: the branch has ended without effect, for certain.
+   * `exists`: a row of this id, or a prepared branch, is there already; this branch has ended without effect: look.
+   * `expired`: there is none, and the id is at or below the floor; this branch has ended without effect.
+   * `busy`: a row of this id is under way elsewhere, or it is not known whether committing succeeded. This branch object is
+   * finished. A `tombstone` tells: while the commit may still happen it says `busy`, after it `exists`, and `done` only if it
+   * never will.
+   */
+  commit(note: CommitNote): Promise<CommitResult>
+  /**
    * Ends the branch without effect, also while an operation still runs in it (its time is over): a statement under way may end
-   * first. Resolves when the branch's locks are gone. Idempotent, never rejects; harmless after `prepare`.
+   * first. Resolves when the branch's locks are gone. Idempotent, never rejects; harmless after `prepare` and `commit`.
    */
   rollback(): Promise<void>
 }
 
 export type PrepareResult =
   | { readonly kind: 'prepared' | 'read-only' | 'exists' | 'busy' | 'expired' }
+  | { readonly kind: 'refused'; readonly reason: Reason }
+
+export type CommitResult =
+  | { readonly kind: 'committed' | 'read-only' | 'exists' | 'busy' | 'expired' }
   | { readonly kind: 'refused'; readonly reason: Reason }
 
 /** Names one prepared branch. */
@@ -151,6 +170,12 @@ export interface BranchNote extends BranchKey {
   /** Values of a one-shot's operations, so that a repeated vote or acknowledgement can carry them. */
   readonly results?: readonly Payload[]
   readonly trace?: TraceContext
+}
+
+/** What is written with a branch that commits alone. */
+export interface CommitNote extends BranchNote {
+  /** Whether a branch that wrote nothing keeps a row too: executed again it might write (rule R9). */
+  readonly rowAlways: boolean
 }
 
 /** A prepared branch, as `inDoubt` finds it. */
@@ -175,6 +200,9 @@ export interface Collected {
  */
 export type History = 'same' | 'changed'
 
+/** Who decided a committed branch: its own row, or its group's log. */
+export type Mode = 'lone' | 'logged'
+
 /** What a resource has for an id. */
 export type Row =
   | { readonly state: 'nothing' }
@@ -188,6 +216,8 @@ export type Row =
     }
   | {
       readonly state: 'committed'
+      /** Whether the branch was a whole transaction, committed alone, or one that its group decided. */
+      readonly mode: Mode
       readonly digest: Digest
       readonly token: Token
       readonly results?: readonly Payload[]

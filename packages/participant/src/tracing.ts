@@ -33,6 +33,11 @@ export interface Work {
   readonly context: Context
 }
 
+/** A question of a leader or an owner, from its arrival until it is answered. */
+export interface Asked extends Work {
+  readonly arrivedAtMs: number
+}
+
 /** How an outcome came here. */
 export interface Notice {
   /** The context of whoever sent it, or of the transaction. */
@@ -57,6 +62,7 @@ export class Tracing {
   readonly #calls: ReadonlyMap<string, SpanOptions>
   readonly #unknownCall: SpanOptions
   readonly #prepare: SpanOptions
+  readonly #alone: SpanOptions
   readonly #outcome: SpanOptions
 
   constructor({ participant, instance, operations }: Traced) {
@@ -73,6 +79,7 @@ export class Tracing {
     this.#calls = new Map(Object.keys(operations).map((name) => [name, server(methodName(participant, name))]))
     this.#unknownCall = server(otherLabel)
     this.#prepare = server(methodName(participant, methods.prepare))
+    this.#alone = server(methodName(participant, methods.alone))
     this.#outcome = server(methodName(participant, methods.outcome))
   }
 
@@ -87,6 +94,12 @@ export class Tracing {
   prepare(id: TransactionId, from: TraceContext | undefined): Work {
     const name = methodName(this.#participant, methods.prepare)
     return this.#serve(name, this.#prepare, id, contextOf(from, ROOT_CONTEXT))
+  }
+
+  /** An owner's request to commit alone, from its arrival until it is answered. */
+  alone(id: TransactionId, from: TraceContext | undefined): Work {
+    const name = methodName(this.#participant, methods.alone)
+    return this.#serve(name, this.#alone, id, contextOf(from, ROOT_CONTEXT))
   }
 
   /** An outcome, from being told until it is acknowledged or given up to the next attempt, which is a trace of its own. */

@@ -15,7 +15,7 @@ describe('the vote on what the resource shows', () => {
       row: { state: 'prepared', digest, token, history: 'same', results },
       ballot: { kind: 'prepared', token, results },
     },
-    { row: { state: 'committed', digest, token }, ballot: busyUnderway },
+    { row: { state: 'committed', mode: 'logged', digest, token }, ballot: busyUnderway },
     { row: { state: 'underway' }, ballot: busyUnderway },
   ])('$row.state, asked under its own list: $ballot.kind', ({ row, ballot }) => {
     expect(ballotFor(row, digest, busyNothing)).toEqual(ballot)
@@ -23,7 +23,7 @@ describe('the vote on what the resource shows', () => {
 
   test.each<Row>([
     { state: 'prepared', digest: otherDigest, token, history: 'same' },
-    { state: 'committed', digest: otherDigest, token },
+    { state: 'committed', mode: 'logged', digest: otherDigest, token },
   ])('$state under another list is a conflict', (row) => {
     expect(ballotFor(row, digest, busyNothing)).toMatchObject({ kind: 'refused', reason: { code: 'conflict' } })
   })

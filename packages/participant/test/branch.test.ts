@@ -1,106 +1,26 @@
-import { type BranchList, type Digest, digestOf, type InstanceId, type Operation, type Reason } from '@verdict/protocol'
-import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { advanceBranch, branchWakeAtMs, newBranch, newOneShot } from '../src/branch.ts'
-import type { Branch, BranchEffect, BranchEvent, BranchLimits, SealedList } from '../src/branch-state.ts'
-import type { PrepareResult } from '../src/resource.ts'
-import { calledList, id, instanceOf, nonceOf, oneShotList, payloadOf, tokenOf } from './names.ts'
-
-const limits: BranchLimits = {
-  graceMs: 2_000,
-  idleMs: 30_000,
-  inquireAfterMs: 5_000,
-  maxWaitingCalls: 4,
-  maxKeptBytes: 64,
-}
-const here = instanceOf(1)
-const token = tokenOf(1)
-const nonce = nonceOf(1)
-const leftMs = 10_000
-const inbox = 'an inbox'
-const debit: Operation = { name: 'debit', args: payloadOf({ cents: 1 }) }
-const value = (of: unknown) => ({ kind: 'value', value: payloadOf(of) }) as const
-const failed: Reason = { code: 'insufficient-funds', message: 'no', retryable: false }
-
-/** A branch under test: say what happens to it, and see what it does. */
-class Life {
-  nowMs = 0
-  readonly branch: Branch
-  readonly effects: BranchEffect[]
-  #request = 1
-
-  constructor(begun: { branch: Branch; effects: BranchEffect[] }) {
-    this.branch = begun.branch
-    this.effects = begun.effects
-  }
-
-  /** Gives the effects of one event, without their data where a kind says enough. */
-  on(event: BranchEvent): BranchEffect[] {
-    return advanceBranch(this.branch, event, this.nowMs, limits)
-  }
-
-  call(n: number, by = token): BranchEffect[] {
-    this.#request += 1
-    return this.on({
-      kind: 'called',
-      token: by,
-      call: { n, operation: debit, leftMs, asker: { inbox, request: this.#request } },
-    })
-  }
-
-  firstCall(by = nonce): BranchEffect[] {
-    this.#request += 1
-    return this.on({
-      kind: 'first-called',
-      nonce: by,
-      call: { n: 1, operation: debit, leftMs, asker: { inbox, request: this.#request } },
-    })
-  }
-
-  ran(n: number, of: unknown = n): BranchEffect[] {
-    return this.on({ kind: 'ran', n, result: value(of) })
-  }
-
-  prepare(list: BranchList, at: InstanceId = here): BranchEffect[] {
-    const [listed] = list
-    if (listed === undefined) throw new Error('the list is empty')
-    const named = listed.kind === 'called' && listed.instance === at
-    return this.on({ kind: 'prepare-asked', sealed: seal(list), listed, named })
-  }
-
-  prepared(kind: Exclude<PrepareResult['kind'], 'refused'> = 'prepared'): BranchEffect[] {
-    return this.on({ kind: 'prepare-ended', result: { kind } })
-  }
-}
-
-const seal = (list: BranchList): SealedList => ({ list, digest: digestOf(id, list) })
-
-function called(): Life {
-  const asker = { inbox, request: 1 }
-  return new Life(
-    newBranch({ id, token, nonce, trace: undefined }, { n: 1, operation: debit, leftMs, asker }, 0, limits),
-  )
-}
-
-function openWithOneCall(): Life {
-  const life = called()
-  life.on({ kind: 'opened' })
-  life.ran(1)
-  return life
-}
-
-function oneShot(count: number): Life {
-  const operations = Array.from({ length: count }, () => debit)
-  return new Life(newOneShot({ id, token, trace: undefined }, seal(oneShotList(operations)), operations, leftMs, 0))
-}
-
-const answers = (effects: readonly BranchEffect[]) =>
-  effects.flatMap((effect) => (effect.kind === 'answer' ? [effect.result] : []))
-const votes = (effects: readonly BranchEffect[]) =>
-  effects.flatMap((effect) => (effect.kind === 'vote' ? [effect.ballot] : []))
-const kinds = (effects: readonly BranchEffect[]) => effects.map(({ kind }) => kind)
-const refusedAs = (code: string) => ({ kind: 'refused', reason: expect.objectContaining({ code }) })
-const list = (calls: number, of = token) => calledList(here, of, calls)
+import { branchWakeAtMs } from '../src/branch.ts'
+import type { BranchEvent } from '../src/branch-state.ts'
+import {
+  answers,
+  called,
+  debit,
+  failed,
+  inbox,
+  kinds,
+  type Life,
+  leftMs,
+  limits,
+  list,
+  oneShot,
+  openWithOneCall,
+  refusedAs,
+  seal,
+  token,
+  value,
+  votes,
+} from './life.ts'
+import { calledList, instanceOf, nonceOf, oneShotList, payloadOf, tokenOf } from './names.ts'
 
 describe('calls', () => {
   test('a first call opens, runs and is answered', () => {
@@ -381,108 +301,4 @@ describe('ending on its own', () => {
       expect(branchWakeAtMs(life.branch, limits)).toBeUndefined()
     },
   )
-})
-
-describe('whatever happens to it', () => {
-  const n = fc.integer({ min: 1, max: 4 })
-  const someToken = fc.constantFrom(token, tokenOf(9))
-  const asker = { inbox, request: 5 }
-  const call = n.map((number) => ({ n: number, operation: debit, leftMs, asker }))
-  const event: fc.Arbitrary<BranchEvent> = fc.oneof(
-    { weight: 2, arbitrary: fc.constant<BranchEvent>({ kind: 'opened' }) },
-    { weight: 4, arbitrary: fc.record({ kind: fc.constant('called'), token: someToken, call }) },
-    fc.record({
-      kind: fc.constant('first-called'),
-      nonce: fc.constantFrom(nonce, nonceOf(2)),
-      call: call.map((one) => ({ ...one, n: 1 })),
-    }),
-    {
-      weight: 4,
-      arbitrary: fc.record({
-        kind: fc.constant('ran'),
-        n,
-        result: fc.constantFrom(value(1), { kind: 'refused', reason: failed } as const),
-      }),
-    },
-    fc.constant<BranchEvent>({ kind: 'released', token }),
-    fc.constant<BranchEvent>({ kind: 'dropped', reason: failed }),
-    fc.constant<BranchEvent>({ kind: 'woke' }),
-    fc.constant<BranchEvent>({ kind: 'met-row' }),
-    {
-      weight: 3,
-      arbitrary: fc.record({ calls: n, of: someToken }).map(({ calls, of }): BranchEvent => {
-        const sealed = seal(list(calls, of))
-        return {
-          kind: 'prepare-asked',
-          sealed,
-          listed: { kind: 'called', participant: 'payments' as never, instance: here, token: of, calls },
-          named: true,
-        }
-      }),
-    },
-    fc
-      .constantFrom<PrepareResult>({ kind: 'prepared' }, { kind: 'busy' }, { kind: 'read-only' }, { kind: 'exists' })
-      .map((result): BranchEvent => ({ kind: 'prepare-ended', result })),
-  )
-
-  /** Plays a history and gives all that the branch did, in order. */
-  function play(events: readonly BranchEvent[], steps: readonly number[]): { life: Life; effects: BranchEffect[] } {
-    const life = called()
-    const effects = [...life.effects]
-    const once = events.findIndex(({ kind }) => kind === 'opened')
-    events.forEach((one, position) => {
-      // The resource opens once.
-      if (one.kind === 'opened' && position !== once) return
-      life.nowMs += steps[position] ?? 0
-      effects.push(...life.on(one))
-    })
-    return { life, effects }
-  }
-
-  const history = fc.tuple(
-    fc.array(event, { maxLength: 25 }),
-    fc.array(fc.integer({ min: 0, max: 4_000 }), { minLength: 25, maxLength: 25 }),
-  )
-
-  test('calls run once each and in order, it is prepared at most once, and nothing runs afterwards', () => {
-    fc.assert(
-      fc.property(history, ([events, steps]) => {
-        const { effects } = play(events, steps)
-        const runs = effects.flatMap((effect) => (effect.kind === 'run' ? [effect.n] : []))
-        expect(runs).toEqual(runs.map((_, position) => position + 1))
-        const done = kinds(effects)
-        expect(done.filter((kind) => kind === 'prepare').length).toBeLessThanOrEqual(1)
-        expect(done.filter((kind) => kind === 'rollback').length).toBeLessThanOrEqual(1)
-        const end = done.findIndex((kind) => kind === 'prepare' || kind === 'rollback')
-        if (end >= 0) expect(done.slice(end + 1)).not.toContain('run')
-        expect(done.includes('prepare') && done.includes('rollback')).toBe(false)
-      }),
-    )
-  })
-
-  test('a vote prepared is for exactly the calls that ran, and comes after preparing', () => {
-    fc.assert(
-      fc.property(history, ([events, steps]) => {
-        const { effects } = play(events, steps)
-        const vote = effects.findIndex((effect) => effect.kind === 'vote' && effect.ballot.kind === 'prepared')
-        if (vote < 0) return
-        const before = effects.slice(0, vote)
-        const prepare = before.find((effect) => effect.kind === 'prepare')
-        const calls = before.filter(({ kind }) => kind === 'run').length
-        expect(prepare).toMatchObject({ sealed: { digest: digestAfter(calls) } })
-      }),
-    )
-  })
-
-  test('the same history gives the same effects, and the state is plain data', () => {
-    fc.assert(
-      fc.property(history, ([events, steps]) => {
-        const first = play(events, steps)
-        expect(play(events, steps)).toEqual(first)
-        expect(structuredClone(first.life.branch)).toEqual(first.life.branch)
-      }),
-    )
-  })
-
-  const digestAfter = (calls: number): Digest => seal(list(calls)).digest
 })

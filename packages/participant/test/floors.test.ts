@@ -20,7 +20,7 @@ function answer(stage: Stage, how: 'forgotten' | 'kept', from = group): void {
 /** A stage whose store has a committed row. */
 async function committed(): Promise<Stage> {
   const stage = await Stage.set(settings)
-  stage.store.rows.set(id, { state: 'committed', digest: digestNumber(1), token: tokenOf(1) })
+  stage.store.rows.set(id, { state: 'committed', mode: 'logged', digest: digestNumber(1), token: tokenOf(1) })
   return stage
 }
 

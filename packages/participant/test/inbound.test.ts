@@ -86,7 +86,15 @@ describe('what cannot be answered is counted and dropped', () => {
       'a prepare whose list does not name the participant',
       (stage) => {
         stage.prepare(
-          sealList([{ kind: 'called', participant: other, instance: instanceOf(1), token: tokenOf(1), calls: 1 }]),
+          sealList(
+            [other, ownerName('stock')].map((name) => ({
+              kind: 'called',
+              participant: name as typeof other,
+              instance: instanceOf(1),
+              token: tokenOf(1),
+              calls: 1,
+            })),
+          ),
         )
       },
     ],

@@ -35,7 +35,8 @@ describe('a first call under an id that the caller keeps (rule R17)', () => {
 
   test.each(['committed', 'aborted'] as const)('is told busy when another run of it is %s', async (state) => {
     const stage = await Stage.set()
-    stage.store.rows.set(id, { state, digest: digestOf(id, list), token: tokenOf(7) })
+    const row = { mode: 'logged', digest: digestOf(id, list), token: tokenOf(7) } as const
+    stage.store.rows.set(id, state === 'committed' ? { state, ...row } : { state })
     await call(stage, id)
     expect(stage.results).toEqual([busy])
     expect(stage.store.log).not.toContain('open')

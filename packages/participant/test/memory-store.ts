@@ -13,6 +13,8 @@ import type {
   BranchKey,
   BranchNote,
   Collected,
+  CommitNote,
+  CommitResult,
   HeldRow,
   History,
   OpenBranch,
@@ -39,6 +41,7 @@ interface Prepared extends BranchNote {
 type Method =
   | 'open'
   | 'prepare'
+  | 'commit'
   | 'rollback'
   | 'finish'
   | 'look'
@@ -84,9 +87,9 @@ export class MemoryStore {
   resource(): Resource<MemorySession> {
     return {
       start: async () => ({ durability: this.durability, capacity: this.capacity }),
-      open: async ({ lockTimeoutMs }) => {
+      open: async ({ lockTimeoutMs, readOnly = false }) => {
         this.lockTimeoutsMs.push(lockTimeoutMs)
-        return this.#enter('open', () => this.#open())
+        return this.#enter('open', () => this.#open(readOnly))
       },
       finish: async (key, ending) => this.#enter('finish', () => this.#finish(key, ending)),
       look: async (id) => this.#enter('look', () => this.#row(id)),
@@ -114,19 +117,24 @@ export class MemoryStore {
     return answer as T
   }
 
-  #open(): OpenBranch<MemorySession> {
+  #open(readOnly: boolean): OpenBranch<MemorySession> {
     const branch: Branch = { writes: [], ended: false }
     this.open.add(branch)
     return {
       session: {
         write: (value) => {
           if (branch.ended) throw new Error('the branch has ended')
+          if (readOnly) throw new Error('the branch is read-only')
           branch.writes.push(value)
         },
       },
       prepare: async (note) => {
         branch.ended = true
         return this.#enter('prepare', () => this.#prepare(branch, note)).finally(() => this.open.delete(branch))
+      },
+      commit: async (note) => {
+        branch.ended = true
+        return this.#enter('commit', () => this.#commit(branch, note)).finally(() => this.open.delete(branch))
       },
       rollback: async () => {
         if (!branch.ended) this.log.push('rollback')
@@ -145,13 +153,28 @@ export class MemoryStore {
     return { kind: 'prepared' }
   }
 
+  #commit(branch: Branch, { id, digest, token, results, rowAlways }: CommitNote): CommitResult {
+    if (branch.writes.length === 0 && !rowAlways) return { kind: 'read-only' }
+    if (this.#row(id).state !== 'nothing') return { kind: 'exists' }
+    if (this.#isExpired(id)) return { kind: 'expired' }
+    this.effects.push(...branch.writes)
+    this.rows.set(id, { state: 'committed', mode: 'lone', digest, token, ...(results && { results }) })
+    return { kind: 'committed' }
+  }
+
   #finish({ id, digest, token }: BranchKey, ending: Outcome | 'discarded'): 'done' | 'absent' {
     const branch = this.prepared.get(id)
     if (branch?.digest !== digest || branch.token !== token) return 'absent'
     this.prepared.delete(id)
     if (ending === 'committed') {
       this.effects.push(...branch.writes)
-      this.rows.set(id, { state: 'committed', digest, token, ...(branch.results && { results: branch.results }) })
+      this.rows.set(id, {
+        state: 'committed',
+        mode: 'logged',
+        digest,
+        token,
+        ...(branch.results && { results: branch.results }),
+      })
     } else if (ending === 'aborted') this.rows.set(id, { state: 'aborted' })
     return 'done'
   }
@@ -184,9 +207,9 @@ export class MemoryStore {
     const all = [...this.rows].filter(([id]) => groupOf(id) === group && this.#isExpired(id)).toSorted()
     const passed = all.filter(([id]) => after === undefined || id > after).slice(0, limit)
     const logged = passed.flatMap(([id, row]) =>
-      row.state === 'committed' ? [{ id, digest: row.digest, token: row.token }] : [],
+      row.state === 'committed' && row.mode === 'logged' ? [{ id, digest: row.digest, token: row.token }] : [],
     )
-    for (const [id, row] of passed) if (row.state === 'aborted') this.rows.delete(id)
+    for (const [id] of passed) if (!logged.some((row) => row.id === id)) this.rows.delete(id)
     const last = passed.length < limit ? undefined : passed.at(-1)?.[0]
     return { deleted: passed.length - logged.length, logged, last }
   }

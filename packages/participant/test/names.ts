@@ -31,6 +31,7 @@ function bytes(seed: number): Uint8Array {
 export const owner = ownerName('checkout')
 export const me = participantName('payments')
 export const other = participantName('orders')
+const companion = participantName('stock')
 const incarnation = makeIncarnation(bytes(1))
 export const group: GroupId = groupId(groupName('main'), incarnation)
 export const otherGroup: GroupId = groupId(groupName('main'), makeIncarnation(bytes(2)))
@@ -55,12 +56,32 @@ export const digestNumber = (n: number): Digest => digestOf(idOf(200 + n), calle
 
 export const payloadOf = (value: unknown): Payload => encodePayload(value, 'a value')
 
-/** A list with one called branch, of `me`. */
+/** A list with a called branch of `me`, and behind it one of somebody else. */
 export function calledList(instance: InstanceId, token: Token, calls: number): BranchList {
+  const others = {
+    kind: 'called',
+    participant: companion,
+    instance: instanceOf(90),
+    token: tokenOf(90),
+    calls: 1,
+  } as const
+  return sealList([{ kind: 'called', participant: me, instance, token, calls }, others])
+}
+
+/** A list with a one-shot branch of `me`, and behind it one of somebody else. */
+export function oneShotList(operations: readonly Operation[]): BranchList {
+  return sealList([
+    { kind: 'oneShot', participant: me, operations: operationsHash(operations) },
+    { kind: 'oneShot', participant: companion, operations: operationsHash([]) },
+  ])
+}
+
+/** A lone list: with one called branch, of `me`. */
+export function loneList(instance: InstanceId, token: Token, calls: number): BranchList {
   return sealList([{ kind: 'called', participant: me, instance, token, calls }])
 }
 
-/** A list with one one-shot branch, of `me`. */
-export function oneShotList(operations: readonly Operation[]): BranchList {
+/** A lone list: with one one-shot branch, of `me`. */
+export function loneOneShotList(operations: readonly Operation[]): BranchList {
   return sealList([{ kind: 'oneShot', participant: me, operations: operationsHash(operations) }])
 }

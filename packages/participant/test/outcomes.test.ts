@@ -177,7 +177,7 @@ describe('aborted', () => {
 
   test('for what was committed is a hazard, and is not acknowledged', async () => {
     const stage = await Stage.set()
-    stage.store.rows.set(id, { state: 'committed', digest: digestOf(id, list), token: tokenOf(5) })
+    stage.store.rows.set(id, { state: 'committed', mode: 'logged', digest: digestOf(id, list), token: tokenOf(5) })
     stage.outcome('aborted', list, undefined)
     await stage.settle()
     expect(stage.said('hazard')).toMatchObject([{ kind: 'aborted-met-committed' }])
@@ -253,7 +253,7 @@ describe('what cannot be applied now', () => {
   test('is looked for when another instance was quicker', async () => {
     const { stage, list, token } = await prepared()
     stage.store.prepared.delete(id)
-    stage.store.rows.set(id, { state: 'committed', digest: digestOf(id, list), token })
+    stage.store.rows.set(id, { state: 'committed', mode: 'logged', digest: digestOf(id, list), token })
     stage.outcome('committed', list, token)
     await stage.settle(1_000)
     expect(stage.said('ack')).toMatchObject([{ applied: 'committed' }])

@@ -74,6 +74,15 @@ function define(store: MemoryStore, gates: Gates) {
         },
       },
       read: { input: fields({}), run: () => 'nothing' },
+      declared: { input: fields({}), readOnly: true, run: () => 'nothing' },
+      lying: {
+        input: fields({}),
+        readOnly: true,
+        run(_input, { write }) {
+          write('a lie')
+          return 'nothing'
+        },
+      },
       gated: {
         input: fields({ gate: 'string' }),
         async run({ gate }, { write, signal }) {
@@ -112,6 +121,9 @@ function define(store: MemoryStore, gates: Gates) {
 
 export type Payments = ReturnType<typeof define>
 
+export const reading: Operation = { name: 'read', args: payloadOf({}) }
+export const declared: Operation = { name: 'declared', args: payloadOf({}) }
+export const lying: Operation = { name: 'lying', args: payloadOf({}) }
 export const writing = (value: string): Operation => ({ name: 'write', args: payloadOf({ value }) })
 
 /** One or more instances of a participant on a simulated bus, with a client and a group that do what the test says. */
@@ -249,6 +261,31 @@ export class Stage {
       to,
       groupOf(asked),
     )
+  }
+
+  /** Asks the participant to decide a lone transaction. */
+  alone(
+    list: BranchList,
+    options: { to?: InstanceId | 'any'; operations?: readonly Operation[]; again?: boolean; id?: TransactionId } = {},
+  ): void {
+    const { to = 'any', operations, again = false, id: asked = id } = options
+    const sender = parseId(asked).owner
+    const subject = to === 'any' ? of.firstCall(me, sender) : of.call(me, to, sender)
+    const digest = digestOf(asked, list)
+    this.send(
+      subject,
+      { type: 'alone', id: asked, list, digest, leftMs: 5_000, again, ...(operations && { operations }) },
+      inbox,
+    )
+  }
+
+  /** What the owner of a lone transaction was told, in order, but for where the time went. */
+  get decided(): object[] {
+    return this.answers.flatMap(({ message }) => {
+      if (message.type !== 'loneDecided') return []
+      const { took: _, ...answer } = { took: undefined, ...message.answer }
+      return [answer]
+    })
   }
 
   outcome(

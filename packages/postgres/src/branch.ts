@@ -1,9 +1,9 @@
-import type { BranchNote, OpenBranch, PrepareResult } from '@verdict/participant'
+import type { BranchNote, CommitNote, CommitResult, OpenBranch, PrepareResult } from '@verdict/participant'
 import { type ParticipantName, type Reason, reasonCodes, type TransactionId } from '@verdict/protocol'
 import pg from 'pg'
 import { type Connection, isStoreError, sqlState } from './connection.ts'
 import { makeGid } from './gid.ts'
-import { beginBranch, rowOf } from './journal.ts'
+import { beginBranch, type RowKind, rowOf } from './journal.ts'
 import { reason, reasonOf, sqlStates } from './reason.ts'
 import { BranchSession, type Sql } from './session.ts'
 import { operations } from './tracing.ts'
@@ -17,6 +17,8 @@ const endTimeoutMs = 30_000 // a server, or its synchronous standby, that takes 
 export interface BranchHome {
   readonly participant: ParticipantName
   readonly lockTimeoutMs: number
+  /** Whether the server is to refuse writes. */
+  readonly readOnly: boolean
   /** Whether a branch of this id is in the list of prepared transactions. */
   isPrepared(id: TransactionId): Promise<boolean>
   /** Whether the id is at or below the floor, read outside of the branch's own snapshot. @throws what the database throws */
@@ -26,6 +28,11 @@ export interface BranchHome {
   /** Takes the connection back, once. */
   release(connection: Connection): void
 }
+
+/** How a branch may end: as was wanted (`K`), or otherwise. */
+type Ended<K extends string> =
+  | { readonly kind: K | 'read-only' | 'exists' | 'busy' | 'expired' }
+  | { readonly kind: 'refused'; readonly reason: Reason }
 
 /** A local transaction whose operations are running, and its end. */
 export class PostgresBranch implements OpenBranch<{ readonly sql: Sql }> {
@@ -39,16 +46,29 @@ export class PostgresBranch implements OpenBranch<{ readonly sql: Sql }> {
   constructor(connection: Connection, home: BranchHome) {
     this.#connection = connection
     this.#home = home
-    void attempt(connection.script(beginBranch(connection, home.lockTimeoutMs)))
+    void attempt(connection.script(beginBranch(connection, home)))
     this.#sql = new BranchSession(connection)
     this.session = { sql: this.#sql }
   }
 
   async prepare(note: BranchNote): Promise<PrepareResult> {
-    if (this.#ending) throw new Error('broken invariant: a branch is prepared once, and not after its rollback')
-    return this.#end(async () => {
-      if (this.#connection.lost) return refused(lostBefore)
-      return (this.#sql.wrote ? undefined : await this.#endUnlessWritten()) ?? (await this.#write(note))
+    const { connection, home } = { connection: this.#connection, home: this.#home }
+    return this.#endOnce(async () => {
+      const gid = makeGid(home.participant, { ...note, history: connection.history })
+      const prepare = (): Promise<string> => connection.command(`prepare transaction '${gid}'`, operations.prepare)
+      const ended = this.#sql.wrote ? undefined : await this.#endUnlessWritten()
+      return ended ?? (await this.#write(note, { mode: 'logged', writes: true }, prepare, 'prepared'))
+    })
+  }
+
+  async commit(note: CommitNote): Promise<CommitResult> {
+    return this.#endOnce(async () => {
+      const { wrote } = this.#sql
+      const commit = (): Promise<string> => this.#connection.command('commit', operations.commit)
+      const ended = wrote || note.rowAlways ? undefined : await this.#endUnlessWritten()
+      // A row that is kept in any case may be all that is written. What a statement says to have written has to be there.
+      const kind: RowKind = { mode: 'lone', writes: wrote || !note.rowAlways }
+      return ended ?? (await this.#write(note, kind, commit, 'committed'))
     })
   }
 
@@ -58,6 +78,11 @@ export class PostgresBranch implements OpenBranch<{ readonly sql: Sql }> {
         if (this.#sql.running > 0) await this.#home.terminate(this.#connection)
         else await this.#run('rollback')
       }))
+  }
+
+  #endOnce<K extends string>(work: () => Promise<Ended<K>>): Promise<Ended<K>> {
+    if (this.#ending) throw new Error('broken invariant: a branch ends once')
+    return this.#end(async () => (this.#connection.lost ? refused(lostBefore) : work()))
   }
 
   /** Takes no more statements, ends the branch by `work`, and gives the connection back. */
@@ -73,7 +98,7 @@ export class PostgresBranch implements OpenBranch<{ readonly sql: Sql }> {
   }
 
   /** Ends the transaction if nothing was written in it; undefined when something was. */
-  async #endUnlessWritten(): Promise<PrepareResult | undefined> {
+  async #endUnlessWritten(): Promise<Ended<'read-only'> | undefined> {
     const asked = await attempt(this.#connection.query<Asked>({ name: 'verdict_asked', text: asking }, operations.ask))
     if (asked instanceof Error) {
       await this.#run('rollback')
@@ -92,32 +117,36 @@ export class PostgresBranch implements OpenBranch<{ readonly sql: Sql }> {
     return end instanceof Error ? refused(reasonOf(end)) : { kind: 'read-only' }
   }
 
-  /** Writes the row and prepares, in one round trip: after a row that failed, PREPARE only rolls back and says so. */
-  async #write(note: BranchNote): Promise<PrepareResult> {
+  /**
+   * Writes the row and ends the transaction by `end`, in one round trip: after a row that failed, PREPARE and COMMIT only roll back and
+   * say so.
+   */
+  async #write<K extends string>(
+    note: BranchNote,
+    kind: RowKind,
+    end: () => Promise<string>,
+    success: K,
+  ): Promise<Ended<K>> {
     const { participant, lockTimeoutMs } = this.#home
-    const gid = makeGid(participant, { ...note, history: this.#connection.history })
-    const written = rowOf(participant, note, this.#connection, { rowTimeoutMs, lockTimeoutMs })
+    const written = rowOf(participant, note, this.#connection, { kind, rowTimeoutMs, lockTimeoutMs })
     const inserting = attempt(this.#connection.query(written, operations.insertRow))
     const expired = this.#connection.keepsSnapshot ? await this.#endIfExpired(inserting, note.id) : undefined
     if (expired !== undefined) return expired
-    const [row, prepared] = await Promise.all([
-      inserting,
-      attempt(this.#connection.command(`prepare transaction '${gid}'`, operations.prepare)),
-    ])
-    if (prepared === 'PREPARE') {
-      return { kind: row instanceof Error || this.#connection.unconfirmed ? 'busy' : 'prepared' }
+    const [row, ended] = await Promise.all([inserting, attempt(end())])
+    if (ended === 'PREPARE' || ended === 'COMMIT') {
+      return { kind: row instanceof Error || this.#connection.unconfirmed ? 'busy' : success }
     }
     // An error that ends the session (FATAL, PANIC) leaves open what was done before it; any other one has rolled back.
-    if (prepared instanceof Error && !(await this.#connection.settled())) return { kind: 'busy' }
+    if (ended instanceof Error && !(await this.#connection.settled())) return { kind: 'busy' }
     if (row instanceof Error) return this.#afterRow(row, note.id)
-    return refused(prepared instanceof Error ? reasonOf(prepared) : endedBehindOurBack)
+    return refused(ended instanceof Error ? reasonOf(ended) : endedBehindOurBack)
   }
 
   /**
    * Ends the transaction if the floor forbids the row. The branch's own snapshot may be older than its row and than the floor that let
    * a row of before it be deleted; what another session reads, once this row is written, is not (rule R12).
    */
-  async #endIfExpired(inserting: Promise<unknown>, id: TransactionId): Promise<PrepareResult | undefined> {
+  async #endIfExpired(inserting: Promise<unknown>, id: TransactionId): Promise<Ended<never> | undefined> {
     if ((await inserting) instanceof Error) return undefined
     const expired = await attempt(this.#home.isExpired(id))
     if (expired === false) return undefined
@@ -126,7 +155,7 @@ export class PostgresBranch implements OpenBranch<{ readonly sql: Sql }> {
   }
 
   /** What the failure of the row means. The transaction was rolled back. */
-  async #afterRow(error: Error, id: TransactionId): Promise<PrepareResult> {
+  async #afterRow(error: Error, id: TransactionId): Promise<Ended<never>> {
     switch (sqlState(error)) {
       case sqlStates.uniqueViolation:
         return { kind: 'exists' }
@@ -194,7 +223,7 @@ const writtenElsewhere = reason(
   false,
 )
 
-function refused(why: Reason): PrepareResult {
+function refused(why: Reason): Ended<never> {
   return { kind: 'refused', reason: why }
 }
 

@@ -1,4 +1,4 @@
-import { type BranchNote, ResourceUnfitError, type Row } from '@verdict/participant'
+import { type BranchNote, type Mode, ResourceUnfitError, type Row } from '@verdict/participant'
 import type { Digest, ParticipantName, Payload, Token, TransactionId } from '@verdict/protocol'
 import { type Connection, type Statement, sqlState } from './connection.ts'
 import { floorMigration } from './floor.ts'
@@ -83,23 +83,40 @@ async function readFound(connection: Connection): Promise<Found> {
  * How a branch's local transaction begins: with a mark that no other transaction has, so that the row finds out when the
  * operation ended it, or changed the role, without our seeing it.
  */
-export function beginBranch({ role }: Connection, lockTimeoutMs: number): readonly string[] {
+export function beginBranch(
+  { role }: Connection,
+  { lockTimeoutMs, readOnly }: { readonly lockTimeoutMs: number; readonly readOnly: boolean },
+): readonly string[] {
   const mark = `'${role.replaceAll("'", "''")}'`
-  return ['begin read write', `set local lock_timeout = ${lockTimeoutMs}`, `set local verdict.branch = ${mark}`]
+  return [
+    `begin ${readOnly ? 'read only' : 'read write'}`,
+    `set local lock_timeout = ${lockTimeoutMs}`,
+    `set local verdict.branch = ${mark}`,
+  ]
 }
 
 // A row waits for another one of its id only shortly, while deferred constraints, which come after it, wait as long as any
 // statement: hence a lock time-out before (`where`) and one after (`returning`). NOT NULL turns two findings into a failure that
-// keeps PREPARE, sent right behind, from succeeding: no mark (`state`), and nothing written (`xid`).
+// keeps PREPARE or COMMIT, sent right behind, from succeeding: no mark (`state`), and nothing written (`xid`), unless the row alone
+// will do.
 const insertRow = `
-  insert into verdict.branch (participant, id, digest, token, results, trace, state, xid)
-  select $1::text, $2::text, $3::text, $4::text, $5::bytea[], $6::jsonb,
-    case when current_setting('verdict.branch', true) = current_user then 'committed' end, pg_current_xact_id_if_assigned()
+  insert into verdict.branch (participant, id, digest, token, results, trace, mode, state, xid)
+  select $1::text, $2::text, $3::text, $4::text, $5::bytea[], $6::jsonb, $10::text,
+    case when current_setting('verdict.branch', true) = current_user then 'committed' end,
+    case when $11::boolean then pg_current_xact_id_if_assigned() else pg_current_xact_id() end
   where set_config('lock_timeout', $7, true) is not null and set_config('synchronous_commit', $8, true) is not null
-    and set_config('verdict.floor', $10, true) is not null
+    and set_config('verdict.floor', $12, true) is not null
   returning set_config('lock_timeout', $9, true)`
 
-export interface RowWaits {
+/** What a row is that a branch writes of itself. */
+export interface RowKind {
+  readonly mode: Mode
+  /** Whether anything else must have been written before it. */
+  readonly writes: boolean
+}
+
+export interface RowOptions {
+  readonly kind: RowKind
   /** For another row of the same id. */
   readonly rowTimeoutMs: number
   /** For everything else. */
@@ -111,7 +128,7 @@ export function rowOf(
   participant: ParticipantName,
   note: BranchNote,
   { synchronousCommit, keepsSnapshot }: Connection,
-  waits: RowWaits,
+  options: RowOptions,
 ): Statement {
   const { id, digest, token, results, trace } = note
   const what = [
@@ -121,8 +138,10 @@ export function rowOf(
     results?.map((value) => Buffer.from(value)) ?? null,
     trace ? JSON.stringify(trace) : null,
   ]
+  const { mode, writes } = options.kind
   const floor = keepsSnapshot ? 'elsewhere' : ''
-  const how = [`${waits.rowTimeoutMs}ms`, synchronousCommit, `${waits.lockTimeoutMs}ms`, floor]
+  const waits = [`${options.rowTimeoutMs}ms`, synchronousCommit, `${options.lockTimeoutMs}ms`]
+  const how = [...waits, mode, writes, floor]
   return { name: 'verdict_row', text: insertRow, values: [participant, ...what, ...how] }
 }
 
@@ -138,6 +157,7 @@ export function tombstoneOf(participant: ParticipantName, id: TransactionId, dig
 
 export interface JournalRow {
   readonly state: 'committed' | 'aborted'
+  readonly mode: Mode
   readonly digest: Digest
   readonly token: Token | null
   readonly results: readonly Buffer[] | null
@@ -146,16 +166,16 @@ export interface JournalRow {
 export function selectRow(participant: ParticipantName, id: TransactionId): Statement {
   return {
     name: 'verdict_look',
-    text: 'select state, digest, token, results from verdict.branch where participant = $1 and id = $2',
+    text: 'select state, mode, digest, token, results from verdict.branch where participant = $1 and id = $2',
     values: [participant, id],
   }
 }
 
 /** The row as the contract has it. */
-export function endedRow({ state, digest, token, results }: JournalRow): Row {
+export function endedRow({ state, mode, digest, token, results }: JournalRow): Row {
   if (state === 'aborted') return { state }
   if (token === null) throw new Error('broken invariant: a committed row has a token')
   // A Buffer may be a view of a larger one; a payload is plain bytes.
   const payloads = results?.map((value) => new Uint8Array(value) as Payload)
-  return { state, digest, token, ...(payloads ? { results: payloads } : {}) }
+  return { state, mode, digest, token, ...(payloads ? { results: payloads } : {}) }
 }

@@ -107,7 +107,7 @@ class PostgresResource implements Resource<PostgresSession> {
     return { durability, capacity }
   }
 
-  async open({ lockTimeoutMs }: OpenOptions): Promise<OpenBranch<PostgresSession>> {
+  async open({ lockTimeoutMs, readOnly = false }: OpenOptions): Promise<OpenBranch<PostgresSession>> {
     const { participant, branches, looking, capacity } = this.#started()
     if (!branches.hasRoom) throw new ResourceRefusal(full(capacity))
     const connection = await branches.acquire().catch((cause: unknown) => {
@@ -116,6 +116,7 @@ class PostgresResource implements Resource<PostgresSession> {
     return new PostgresBranch(connection, {
       participant,
       lockTimeoutMs: Math.max(1, Math.ceil(lockTimeoutMs)), // 0 would wait for ever
+      readOnly,
       isPrepared: (id) =>
         looking.use(controlTimeoutMs, (looker) => isPrepared(looker, participant, id)).catch(() => false),
       isExpired: (id) => looking.use(controlTimeoutMs, (looker) => isExpired(looker, participant, id)),

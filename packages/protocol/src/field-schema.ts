@@ -68,6 +68,12 @@ function wholeNumberAs<T extends number>(min: number, max: number): z.ZodType<T>
   })
 }
 
+/** A time that was measured; it may have fractions. */
+export const durationMs: z.ZodType<number> = z.custom<number>(
+  (value) => typeof value === 'number' && Number.isFinite(value) && value >= 0,
+  { error: 'expected a number of milliseconds, at least 0' },
+)
+
 /** A text that its own parse function accepts; the error is that function's. */
 function parsed<T extends string>(parse: (text: string) => T): z.ZodType<T> {
   const refusal = (value: unknown): string | undefined => {
@@ -165,6 +171,7 @@ export const vote: z.ZodType<Vote> = z.discriminatedUnion('kind', [
     instance,
     token,
     results: z.exactOptional(branchResults),
+    declared: z.exactOptional(z.boolean()),
   }),
   objectOf<Extract<Vote, { kind: 'refused' }>>()({ kind: z.literal('refused'), instance, reason }),
   objectOf<Extract<Vote, { kind: 'busy' }>>()({

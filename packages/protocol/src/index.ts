@@ -28,6 +28,7 @@ export {
   operationsHash,
   sealList,
 } from './list.ts'
+export { isLone } from './lone.ts'
 export type * from './message.ts'
 export {
   type GroupId,

@@ -5,6 +5,7 @@ import {
   branchResults,
   decidedBranches,
   digest,
+  durationMs,
   epoch,
   group,
   hazardKind,
@@ -38,13 +39,16 @@ import {
   maxTextLength,
 } from './limits.ts'
 import { type BranchList, type Digest, digestOf, type Operation, operationsHash } from './list.ts'
+import { isLone } from './lone.ts'
 import type {
   Abort,
   Ack,
+  Alone,
   Announce,
   Call,
   CallResult,
   Commit,
+  CommitCost,
   Decided,
   Failure,
   Found,
@@ -53,6 +57,8 @@ import type {
   Hello,
   Inquiry,
   InquiryAnswer,
+  LoneDecided,
+  LoneDurations,
   Look,
   Looked,
   Message,
@@ -68,7 +74,12 @@ import type {
   Welcome,
 } from './message.ts'
 
-type Kind<U extends { kind: string }, K extends U['kind']> = Extract<U, { kind: K }>
+/** The member of a union that has this kind, maybe with others of the same shape. */
+type Kind<U extends { kind: string }, K extends U['kind']> = U extends { kind: infer Own }
+  ? K extends Own
+    ? U
+    : never
+  : never
 type Context = z.RefinementCtx<unknown>
 
 const leftMs = wholeNumber(0, maxBudgetMs)
@@ -104,6 +115,46 @@ const callResult = objectOf<CallResult>()({
   ]),
 })
 
+const alone = objectOf<Alone>()({
+  type: z.literal('alone'),
+  id,
+  list,
+  digest,
+  operations: z.exactOptional(branchOperations),
+  leftMs,
+  again: z.boolean(),
+  trace: z.exactOptional(trace),
+}).superRefine((message, context) => {
+  checkDigest(message, context)
+  if (!isLone(message.id, message.list)) refuse(context, 'list', 'expected one branch, under an id that is not kept')
+  if (message.operations !== undefined) checkOperations(message.list, [message.operations], context)
+})
+
+const took = objectOf<LoneDurations>()({ runMs: durationMs, commitMs: durationMs })
+
+const loneDecided = objectOf<LoneDecided>()({
+  type: z.literal('loneDecided'),
+  id,
+  digest,
+  instance,
+  answer: z.discriminatedUnion('kind', [
+    objectOf<Kind<LoneDecided['answer'], 'committed'>>()({
+      kind: z.literal('committed'),
+      results: z.exactOptional(branchResults),
+      took: z.exactOptional(took),
+    }),
+    objectOf<Kind<LoneDecided['answer'], 'aborted'>>()({ kind: z.literal('aborted'), reason }),
+    objectOf<Kind<LoneDecided['answer'], 'read-only'>>()({
+      kind: z.literal('read-only'),
+      results: z.exactOptional(branchResults),
+      took: z.exactOptional(took),
+    }),
+    objectOf<Kind<LoneDecided['answer'], 'busy'>>()({
+      kind: z.enum(['expired', 'conflict', 'busy']),
+    }),
+  ]),
+})
+
 const commit = objectOf<Commit>()({
   type: z.literal('commit'),
   id,
@@ -114,9 +165,11 @@ const commit = objectOf<Commit>()({
   wait: z.enum(['decided', 'applied']),
   trace: z.exactOptional(trace),
 }).superRefine((message, context) => {
-  checkDigest(message, context)
+  checkForGroup(message, context)
   if (message.operations !== undefined) checkOperations(message.list, message.operations, context)
 })
+
+const cost = objectOf<CommitCost>()({ messages: index, votesMs: durationMs, logMs: durationMs })
 
 const abort = objectOf<Abort>()({
   type: z.literal('abort'),
@@ -125,7 +178,7 @@ const abort = objectOf<Abort>()({
   digest,
   reason,
   trace: z.exactOptional(trace),
-}).superRefine(checkDigest)
+}).superRefine(checkForGroup)
 
 const decided = objectOf<Decided>()({
   type: z.literal('decided'),
@@ -138,11 +191,13 @@ const decided = objectOf<Decided>()({
       results: z.exactOptional(results),
       applied: z.boolean(),
       hazards,
+      took: z.exactOptional(cost),
     }),
     objectOf<Kind<Decided['answer'], 'aborted'>>()({ kind: z.literal('aborted'), reason }),
     objectOf<Kind<Decided['answer'], 'read-only'>>()({
       kind: z.literal('read-only'),
       results: z.exactOptional(results),
+      took: z.exactOptional(cost),
     }),
     objectOf<Kind<Decided['answer'], 'expired'>>()({ kind: z.literal('expired') }),
     objectOf<Kind<Decided['answer'], 'conflict'>>()({ kind: z.literal('conflict'), recorded: digest, outcome }),
@@ -207,7 +262,7 @@ const prepare = objectOf<Prepare>()({
   horizon: epoch,
   trace: z.exactOptional(trace),
 }).superRefine((message, context) => {
-  checkDigest(message, context)
+  checkForGroup(message, context)
   if (message.operations === undefined) return
   const hash = operationsHash(message.operations)
   if (message.list.some((branch) => branch.kind === 'oneShot' && branch.operations === hash)) return
@@ -264,6 +319,8 @@ export const message: z.ZodType<Message> = z.discriminatedUnion('type', [
   call,
   callResult,
   objectOf<Release>()({ type: z.literal('release'), id, token }),
+  alone,
+  loneDecided,
   commit,
   abort,
   decided,
@@ -298,6 +355,16 @@ export const message: z.ZodType<Message> = z.discriminatedUnion('type', [
   sweepAnswer,
   objectOf<Announce>()({ type: z.literal('announce'), term: index, epoch, horizon: epoch }),
 ])
+
+/** What a group is to decide, or asks a vote for, is no lone transaction (rules R4, R9). */
+function checkForGroup(
+  sealed: { readonly id: TransactionId; readonly list: BranchList; readonly digest: Digest },
+  context: Context,
+): void {
+  checkDigest(sealed, context)
+  if (isLone(sealed.id, sealed.list))
+    refuse(context, 'list', 'expected two branches or more: a group decides one branch only under an id that is kept')
+}
 
 function checkDigest(
   sealed: { readonly id: TransactionId; readonly list: BranchList; readonly digest: Digest },

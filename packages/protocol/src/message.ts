@@ -11,10 +11,10 @@ import type { Vote } from './vote.ts'
 export type Message = Request | Answer | Control | Word
 
 /** What a client or tool asks; each is answered on its own inbox under the request's number. */
-export type Request = Hello | Call | Release | Commit | Abort | Look | Status
+export type Request = Hello | Call | Release | Alone | Commit | Abort | Look | Status
 
 /** What answers a request. */
-export type Answer = Welcome | CallResult | Decided | Looked | StatusReport | Failure
+export type Answer = Welcome | CallResult | LoneDecided | Decided | Looked | StatusReport | Failure
 
 /** What a group tells participants. */
 export type Control = Prepare | OutcomeMessage | InquiryAnswer | SweepAnswer | Announce
@@ -74,6 +74,54 @@ export interface Release {
   readonly token: Token
 }
 
+/**
+ * Asks a participant to decide a lone transaction itself (rule R9): it commits exactly this opening with exactly these calls, or makes
+ * sure that it never will.
+ */
+export interface Alone {
+  readonly type: 'alone'
+  readonly id: TransactionId
+  /** Names one branch: the receiver's. */
+  readonly list: BranchList
+  readonly digest: Digest
+  /** For a one-shot. Without them nothing runs any more: what is there is told, or that it is aborted. */
+  readonly operations?: readonly Operation[]
+  readonly leftMs: number
+  /** It was asked before: an earlier copy may be at work, and hold the locks that this one waits for. */
+  readonly again: boolean
+  readonly trace?: TraceContext
+}
+
+/** The answer to `alone`. Only `committed` and `aborted` are outcomes; each stands in a durable row before it is told. */
+export interface LoneDecided {
+  readonly type: 'loneDecided'
+  readonly id: TransactionId
+  readonly digest: Digest
+  readonly instance: InstanceId
+  readonly answer:
+    | {
+        readonly kind: 'committed'
+        /** Values of a one-shot; absent when they are too much to keep. */
+        readonly results?: readonly Payload[]
+        readonly took?: LoneDurations
+      }
+    | { readonly kind: 'aborted'; readonly reason: Reason }
+    | { readonly kind: 'read-only'; readonly results?: readonly Payload[]; readonly took?: LoneDurations }
+    /**
+     * `expired`: nothing of this epoch is kept any more. `conflict`: it was committed here under another list; for the asker's list, not
+     * committed and never will be. `busy`: not known yet, ask again.
+     */
+    | { readonly kind: 'expired' | 'conflict' | 'busy' }
+}
+
+/** Where the time of a lone transaction went at its participant, told by the instance that has just committed it. */
+export interface LoneDurations {
+  /** Opening, running and waiting, from the request to `commit`. */
+  readonly runMs: number
+  /** The resource's own commit. */
+  readonly commitMs: number
+}
+
 export interface Commit {
   readonly type: 'commit'
   readonly id: TransactionId
@@ -112,9 +160,14 @@ export interface Decided {
         readonly applied: boolean
         /** What could not be honoured somewhere. Not empty: the commit is not a success. */
         readonly hazards: readonly RecordedHazard[]
+        readonly took?: CommitCost
       }
     | { readonly kind: 'aborted'; readonly reason: Reason }
-    | { readonly kind: 'read-only'; readonly results?: readonly (readonly Payload[])[] | 'pending' }
+    | {
+        readonly kind: 'read-only'
+        readonly results?: readonly (readonly Payload[])[] | 'pending'
+        readonly took?: CommitCost
+      }
     /** Nothing is recorded, and nothing of this epoch is any more. */
     | { readonly kind: 'expired' }
     /** The transaction was decided under another list: for the asker's list, not committed and never will be. */
@@ -123,6 +176,15 @@ export interface Decided {
     | { readonly kind: 'pending' }
     /** The request was not taken: try again. */
     | { readonly kind: 'refused'; readonly reason: Reason }
+}
+
+/** What a commit cost at the leader that collected its votes, up to the decision. */
+export interface CommitCost {
+  /** Prepares that were sent, and votes that came. */
+  readonly messages: number
+  readonly votesMs: number
+  /** The decision's way through the log; 0 where nothing was logged. */
+  readonly logMs: number
 }
 
 /** Asks what is recorded; never changes anything. */

@@ -24,6 +24,8 @@ export type Vote =
       readonly instance: InstanceId
       readonly token: Token
       readonly results?: readonly Payload[]
+      /** Of a one-shot: its operations are declared read-only, so that they write nothing when they are executed again either. */
+      readonly declared?: boolean
     }
   | { readonly kind: 'refused'; readonly instance: InstanceId; readonly reason: Reason }
   | { readonly kind: 'busy'; readonly instance: InstanceId; readonly found: 'nothing' | 'underway' }

@@ -21,6 +21,7 @@ import {
   ownerName,
   type ParticipantName,
   type Payload,
+  parseId,
   participantName,
   type Reason,
   sealList,
@@ -56,6 +57,9 @@ export const ids: fc.Arbitrary<TransactionId> = fc
   .tuple(groups, incarnations, epochs, owners, fc.constantFrom('kept' as const, 'once' as const), bytes(12))
   .map(([group, incarnation, epoch, owner, mark, random]) => makeId({ group, incarnation, epoch, owner, mark }, random))
 
+/** Ids that nobody keeps: with one branch they are lone. */
+export const onceIds: fc.Arbitrary<TransactionId> = ids.filter((id) => parseId(id).mark === 'once')
+
 export const payloads: fc.Arbitrary<Payload> = fc
   .jsonValue({ maxDepth: 3 })
   .map((value) => encodePayload(value, 'a value'))
@@ -86,7 +90,7 @@ export const operations: fc.Arbitrary<Operation[]> = fc.array(
   { minLength: 1, maxLength: 3 },
 )
 
-const branchParticipants = fc.uniqueArray(participants, { minLength: 1, maxLength: 8 })
+const branchParticipants = fc.uniqueArray(participants, { minLength: 2, maxLength: 8 })
 
 export const calledBranches: fc.Arbitrary<CalledBranch[]> = branchParticipants.chain((names) =>
   fc.tuple(

@@ -6,6 +6,7 @@ import {
   type Message,
   operationsHash,
   type Payload,
+  parseId,
   participantName,
   sealList,
   WireError,
@@ -14,7 +15,7 @@ import fc from 'fast-check'
 import { Packr } from 'msgpackr'
 import { describe, expect, test } from 'vitest'
 import { MsgpackError } from '../src/msgpack.ts'
-import { ids, operations, sealed, tokens } from './arbitrary.ts'
+import { calledBranches, ids, operations, sealed, tokens } from './arbitrary.ts'
 import { messages } from './messages.ts'
 
 const packr = new Packr({ useRecords: false })
@@ -141,7 +142,7 @@ describe('a message', () => {
   })
 
   test('with another digest than that of id and list is refused', () => {
-    for (const type of ['commit', 'abort', 'prepare'] as const) {
+    for (const type of ['alone', 'commit', 'abort', 'prepare'] as const) {
       const message = example<{ digest: string }>(type)
       expect(refusalOf({ ...message, digest: 'a'.repeat(26) })).toContain('digest')
     }
@@ -162,17 +163,45 @@ describe('a message', () => {
     fc.assert(
       fc.property(ids, operations, operations, (id, own, others) => {
         fc.pre(operationsHash(own) !== operationsHash(others))
-        const list = sealList([
-          { kind: 'oneShot', participant: participantName('payments'), operations: operationsHash(own) },
-        ])
+        const list = sealList(
+          ['payments', 'stock'].map((name) => ({
+            kind: 'oneShot',
+            participant: participantName(name),
+            operations: operationsHash(own),
+          })),
+        )
         const bound = { id, list, digest: digestOf(id, list), leftMs: 1 }
         const commit = { type: 'commit', ...bound, wait: 'decided' }
-        expect(decodePacket(packet(packr.pack({ ...commit, operations: [own] }))).request).toBe(7)
-        expect(refusalOf({ ...commit, operations: [others] })).toContain('operations')
-        expect(refusalOf({ ...commit, operations: [own, own] })).toContain('operations')
+        expect(decodePacket(packet(packr.pack({ ...commit, operations: [own, own] }))).request).toBe(7)
+        expect(refusalOf({ ...commit, operations: [own, others] })).toContain('operations')
+        expect(refusalOf({ ...commit, operations: [own] })).toContain('operations')
         expect(refusalOf({ type: 'prepare', ...bound, term: 1, horizon: 0, operations: others })).toContain(
           'operations',
         )
+      }),
+    )
+  })
+
+  test('for a group names two branches or more, but under an id that is kept, and one for a participant alone', () => {
+    fc.assert(
+      fc.property(ids, calledBranches, (id, branches) => {
+        const bound = (count: number) => {
+          const list = sealList(branches.slice(0, count))
+          return { id, list, digest: digestOf(id, list), leftMs: 1 }
+        }
+        const isKept = parseId(id).mark === 'kept'
+        const groups = (count: number) => [
+          { type: 'commit', ...bound(count), wait: 'decided' },
+          { type: 'abort', ...bound(count), reason: { code: 'given-up', message: 'No.', retryable: true } },
+          { type: 'prepare', ...bound(count), term: 1, horizon: 0 },
+        ]
+        const participants = (count: number) => ({ type: 'alone', ...bound(count), again: false })
+        for (const message of [...groups(2), ...(isKept ? groups(1) : [participants(1)])]) {
+          expect(decodePacket(packet(packr.pack(message))).request).toBe(7)
+        }
+        for (const message of [participants(2), ...(isKept ? [participants(1)] : groups(1))]) {
+          expect(refusalOf(message)).toContain('list')
+        }
       }),
     )
   })

@@ -1,11 +1,14 @@
-import { digestOf, type InstanceId, type Message, type Vote } from '@verdict/protocol'
+import { digestOf, type InstanceId, type Message, operationsHash, sealList, type Vote } from '@verdict/protocol'
 import fc from 'fast-check'
 import {
+  calledBranches,
   calledLists,
   epochs,
   groupIds,
   ids,
+  onceIds,
   oneShots,
+  operations,
   participants,
   payloads,
   reasons,
@@ -17,6 +20,10 @@ import {
 const instances = tokens<never>() as fc.Arbitrary<InstanceId>
 const digests = sealed.map(({ digest }) => digest)
 const outcomes = fc.constantFrom('committed' as const, 'aborted' as const)
+const milliseconds = fc.double({ min: 0, max: 1e6, noNaN: true })
+const durations = fc.record({ runMs: milliseconds, commitMs: milliseconds })
+const costs = fc.record({ messages: fc.nat(1_000), votesMs: milliseconds, logMs: milliseconds })
+const lone = fc.record({ id: onceIds, branches: calledBranches.map((all) => all.slice(0, 1)) })
 const leftMs = fc.nat(20 * 60_000)
 const counts = fc.maxSafeNat()
 const results = fc.array(payloads, { maxLength: 3 })
@@ -49,7 +56,11 @@ const votes: fc.Arbitrary<Vote> = fc.oneof(
     },
     'results',
   ),
-  some({ kind: of('read-only'), instance: instances, token: tokens(), results }, 'results'),
+  some(
+    { kind: of('read-only'), instance: instances, token: tokens(), results, declared: fc.boolean() },
+    'results',
+    'declared',
+  ),
   fc.record({ kind: of('refused'), instance: instances, reason: reasons }),
   fc.record({ kind: of('busy'), instance: instances, found: fc.constantFrom('nothing' as const, 'underway' as const) }),
 ) as fc.Arbitrary<Vote>
@@ -70,11 +81,13 @@ const answers = fc.oneof(
       results: fc.oneof(fc.array(results, { maxLength: 2 }), of('pending')),
       applied: fc.boolean(),
       hazards,
+      took: costs,
     },
     'results',
+    'took',
   ),
   fc.record({ kind: of('aborted'), reason: reasons }),
-  some({ kind: of('read-only'), results: fc.array(results, { maxLength: 2 }) }, 'results'),
+  some({ kind: of('read-only'), results: fc.array(results, { maxLength: 2 }), took: costs }, 'results', 'took'),
   fc.record({ kind: of('expired') }),
   fc.record({ kind: of('conflict'), recorded: digests, outcome: outcomes }),
   fc.record({ kind: of('pending') }),
@@ -141,18 +154,39 @@ export const messages: { readonly [T in Message['type']]: fc.Arbitrary<object> }
     },
     'token',
   ),
+  alone: fc.oneof(
+    fc.tuple(lone, leftMs, traces, fc.boolean()).map(([{ id, branches }, left, trace, again]) => {
+      const list = sealList(branches)
+      return { type: 'alone', id, list, digest: digestOf(id, list), leftMs: left, again, trace }
+    }),
+    fc.tuple(onceIds, operations, participants).map(([id, own, participant]) => {
+      const list = sealList([{ kind: 'oneShot', participant, operations: operationsHash(own) }])
+      return { type: 'alone', id, list, digest: digestOf(id, list), operations: own, leftMs: 1, again: false }
+    }),
+  ),
+  loneDecided: fc.record({
+    type: of('loneDecided'),
+    id: ids,
+    digest: digests,
+    instance: instances,
+    answer: fc.oneof(
+      some({ kind: fc.constantFrom('committed', 'read-only'), results, took: durations }, 'results', 'took'),
+      fc.record({ kind: of('aborted'), reason: reasons }),
+      fc.record({ kind: fc.constantFrom('expired', 'conflict', 'busy') }),
+    ),
+  }),
   release: fc.record({ type: of('release'), id: ids, token: tokens() }),
   commit: fc.oneof(
     fc
       .tuple(sealed, leftMs, traces)
       .map(([all, left, trace]) => ({ type: 'commit', ...all, leftMs: left, wait: 'decided', trace })),
-    fc.tuple(ids, oneShots).map(([id, { list, operations }]) => ({
+    fc.tuple(ids, oneShots).map(([id, { list, operations: own }]) => ({
       type: 'commit',
       id,
       list,
       digest: digestOf(id, list),
       leftMs: 1,
-      operations,
+      operations: own,
       wait: 'applied',
     })),
   ),

@@ -42,6 +42,20 @@ export class Client {
     )
   }
 
+  /** Begins to change what one service has, by a call: the service decides it alone. */
+  add(to: string, amount: number, options: TransferOptions = {}): Run<unknown> {
+    const { key = 'a', ...rest } = options
+    return this.begin((verdict) =>
+      verdict.transaction((tx) => tx.on<ServiceContract>(to).add({ key, amount }), withId(rest)),
+    )
+  }
+
+  /** Begins to change what one service has, in one shot. */
+  addInOneShot(to: string, amount: number, options: TransferOptions = {}) {
+    const { key = 'a', ...rest } = options
+    return this.begin((verdict) => verdict.submit([verdict.call<ServiceContract>(to).add({ key, amount })], rest))
+  }
+
   /** Begins to move an amount from one service to another, in one round trip. */
   submit(from: string, to: string, options: TransferOptions = {}) {
     const { key = 'a', amount = 10, ...rest } = options

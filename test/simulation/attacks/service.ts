@@ -122,6 +122,24 @@ function defineService(
         return balance < below ? await table.add(key, amount) : balance
       },
     }),
+    /** As `read`, and declared so. */
+    glance: operation({
+      input: z.object({ key: z.string() }),
+      readOnly: true,
+      async run({ key }, { table }: SimulatedSession) {
+        note('glance')
+        return Number(await table.get(key))
+      },
+    }),
+    /** Writes, and is declared not to. */
+    lie: operation({
+      input: z.object({ key: z.string(), amount: z.number() }),
+      readOnly: true,
+      async run({ key, amount }, { table }: SimulatedSession) {
+        note('lie')
+        return await table.add(key, amount)
+      },
+    }),
     refuseAll: operation({
       input: z.object({}),
       run(_input, _context: SimulatedSession): number {

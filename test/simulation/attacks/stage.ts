@@ -148,18 +148,23 @@ export class Stage {
   #listen(message: DepartingMessage): void {
     if (message.from === 'hand') return
     for (const { id, outcome, by } of statementsOf(message)) {
-      if (by === 'participant') this.#checkAcknowledged(message.from, id, outcome)
+      if (by !== 'group') this.#checkAcknowledged(message.from, id, outcome)
       const before = this.#told.get(id) ?? outcome
       if (before !== outcome) throw new Error(`${message.from} tells ${outcome} of ${id}; ${before} was told before.`)
       this.#told.set(id, outcome)
     }
   }
 
-  /** What is acknowledged stands in a row (rule R13). */
+  /** What is acknowledged, or told of a lone transaction, stands in a row (rules R9, R13). */
   #checkAcknowledged(from: string, id: TransactionId, outcome: Outcome): void {
     const service = this.#all().find(({ instances }) => instances.some(({ name }) => name === from))
     const row = service?.database.rows().find((found) => found.id === id && found.participant === service.name)
-    if (row?.state !== outcome) throw new Error(`${from} acknowledges ${outcome} of ${id}; its row says ${row?.state}.`)
+    if (row?.state !== outcome) throw new Error(`${from} says ${outcome} of ${id}; its row says ${row?.state}.`)
+  }
+
+  /** Whether a participant has decided it by a row of its own. */
+  #isLone(id: TransactionId): boolean {
+    return this.#all().some(({ database }) => database.rows().some((row) => row.id === id && row.mode === 'lone'))
   }
 
   /** At rest each branch has its effects once when committed was told, and none otherwise; money is neither made nor lost. */
@@ -169,13 +174,15 @@ export class Stage {
       for (const { name: branch } of database.effects()) {
         if (branch.participant !== name) continue
         if (seen.has(branch.id)) throw new Error(`${name} applied ${branch.id} twice.`)
-        if (this.#told.get(branch.id) !== 'committed')
-          throw new Error(`${name} applied ${branch.id}, which is not committed.`)
+        // A lone one is committed as soon as its row is there, whether or not anybody could be told.
+        const told = this.#told.get(branch.id) ?? (this.#isLone(branch.id) ? 'committed' : undefined)
+        if (told !== 'committed') throw new Error(`${name} applied ${branch.id}, which is not committed.`)
         seen.add(branch.id)
       }
     }
     for (const [id, outcome] of this.#told) {
       const record = this.group.record(id)
+      if (record !== undefined && this.#isLone(id)) throw new Error(`${id} is lone, and recorded by the group.`)
       if (record !== undefined && record.outcome !== outcome)
         throw new Error(`${outcome} was told of ${id}, ${record.outcome} is recorded.`)
       for (const { participant, vote } of record?.branches ?? []) {

@@ -116,6 +116,11 @@ export class Wire {
     this.#hand.world.bus.publish(subject, encodePacket({ request: 0, message }))
   }
 
+  /** Somebody answers a request, whether or not it was asked. */
+  tell(subject: string, message: Message, request: number): void {
+    this.#hand.world.bus.publish(subject, encodePacket({ request, message }))
+  }
+
   /** Somebody asks something in the name of an owner; the answers gather in what is returned. */
   ask(owner: string, subject: string, message: Message): Answer[] {
     const { bus, random } = this.#hand.world

@@ -40,7 +40,9 @@ await using _serving = await payments.serve({ world: verdict.world })
 await using client = await connect({ world: verdict.world, owner: 'checkout' })
 for (const account of ['a1', 'a2']) {
   exporter.reset() // the second one finds its connections made
-  await client.transaction((tx) => tx.on<typeof payments>('payments').charge({ account }), { wait: 'applied' })
+  // Under an id that is kept it goes through the log, so that all of Verdict's own statements are seen.
+  const options = { id: client.newId(), wait: 'applied' } as const
+  await client.transaction((tx) => tx.on<typeof payments>('payments').charge({ account }), options)
 }
 
 for (const span of exporter.getFinishedSpans()) {

@@ -42,7 +42,7 @@ export const labels = {
   mode: 'verdict.mode',
   /** `committed`, `aborted`; at a client also `in-doubt`, `hazard`. */
   outcome: 'verdict.outcome',
-  /** The path that a transaction took: `logged`, `read-only`. */
+  /** The path that a transaction took: `lone`, `logged`, `read-only`. */
   path: 'verdict.path',
   /** `prepared`, `read-only`, `refused`, `busy`. */
   vote: 'verdict.vote',
@@ -84,6 +84,7 @@ export const coordinatorService = 'coordinator'
 
 /** Methods that the protocol itself calls. */
 export const methods = {
+  alone: 'alone',
   commit: 'commit',
   abort: 'abort',
   look: 'look',
@@ -134,6 +135,7 @@ export type MetricKey =
   | 'participantVotes'
   | 'participantPrepare'
   | 'participantApply'
+  | 'participantLone'
   | 'participantEndings'
   | 'participantBranches'
   | 'participantInDoubt'
@@ -165,6 +167,10 @@ export const metrics: Readonly<Record<MetricKey, MetricDefinition>> = {
   participantVotes: amount('verdict.participant.votes', '{vote}', 'Votes given.'),
   participantPrepare: duration('verdict.participant.prepare.duration', 'The resource making a branch durable.'),
   participantApply: duration('verdict.participant.apply.duration', 'From being told an outcome to having applied it.'),
+  participantLone: duration(
+    'verdict.participant.lone.duration',
+    'Lone transactions, from the request to commit to the answer.',
+  ),
   participantEndings: amount('verdict.participant.endings', '{branch}', 'Branches that were prepared and have ended.'),
   participantBranches: amount('verdict.participant.branches', '{branch}', 'Branches that are waiting, open, prepared.'),
   participantInDoubt: amount(

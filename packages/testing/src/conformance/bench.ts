@@ -112,8 +112,8 @@ export class Bench<Session extends object> {
     return [encodePayload({ text }, 'a result')]
   }
 
-  open(resource: Resource<Session>): Promise<OpenBranch<Session>> {
-    return resource.open({ lockTimeoutMs })
+  open(resource: Resource<Session>, readOnly = false): Promise<OpenBranch<Session>> {
+    return resource.open({ lockTimeoutMs, readOnly })
   }
 
   /** An open branch that has written the value. */
@@ -136,6 +136,14 @@ export class Bench<Session extends object> {
     note: BranchNote = this.note(),
   ): Promise<BranchNote> {
     assert.deepEqual(await this.prepare(resource, note, key, value), { kind: 'prepared' })
+    return note
+  }
+
+  /** A branch that has written the value and is committed alone for certain. */
+  async committed(resource: Resource<Session>, key: string, value: string): Promise<BranchNote> {
+    const note = this.note()
+    const branch = await this.written(resource, key, value)
+    assert.deepEqual(await branch.commit({ ...note, rowAlways: false }), { kind: 'committed' })
     return note
   }
 

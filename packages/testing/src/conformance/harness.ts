@@ -27,6 +27,8 @@ export interface StoreUnderTest<Session extends object> {
   spoil?(session: Session): Promise<void>
   /** Lets the next `prepare` of this store happen without its answer arriving. */
   losePrepareAnswer?(): void
+  /** Lets the next `commit` of a branch of this store happen, or not, without its answer arriving. */
+  loseCommitAnswer?(): void
   /** Replaces the store by a copy with another history that has lost nothing, and the instances' connections with it. */
   failover?(): Promise<void>
   /** A resource on a store that cannot keep a vote. */
@@ -36,7 +38,7 @@ export interface StoreUnderTest<Session extends object> {
 }
 
 /** The parts of a store that a harness may leave out. */
-export type Capability = 'spoil' | 'losePrepareAnswer' | 'failover' | 'unfit'
+export type Capability = 'spoil' | 'losePrepareAnswer' | 'loseCommitAnswer' | 'failover' | 'unfit'
 
 /** One sentence of the contract, and what sees that a resource keeps it. */
 export interface Rule {

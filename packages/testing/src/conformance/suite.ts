@@ -1,4 +1,5 @@
 import { Bench } from './bench.ts'
+import { committingRules } from './committing.ts'
 import { finishingRules } from './finishing.ts'
 import { forgettingRules } from './forgetting.ts'
 import type { ResourceHarness, Rule } from './harness.ts'
@@ -10,6 +11,7 @@ import { preparingRules } from './preparing.ts'
 const resourceRules: readonly Rule[] = [
   ...openingRules,
   ...preparingRules,
+  ...committingRules,
   ...finishingRules,
   ...lookingRules,
   ...forgettingRules,

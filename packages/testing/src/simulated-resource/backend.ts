@@ -12,6 +12,7 @@ export class Backend {
   readonly #fails: () => boolean
   #transaction: Transaction | undefined
   #lockTimeoutMs = 0
+  #readOnly = false
   #tail: Promise<unknown> = Promise.resolve()
 
   /** `fails` draws whether a statement meets a serialization failure. */
@@ -28,7 +29,8 @@ export class Backend {
     return result
   }
 
-  begin(lockTimeoutMs: number): void {
+  begin(lockTimeoutMs: number, readOnly = false): void {
+    this.#readOnly = readOnly
     this.#transaction = { instance: this.#instance, writes: new Map(), failed: false }
     this.#lockTimeoutMs = lockTimeoutMs
   }
@@ -43,6 +45,7 @@ export class Backend {
 
   put(key: string, value: SimulatedValue): Promise<void> {
     return this.#statement(async (transaction) => {
+      this.#checkWritable()
       await this.#lock(transaction, dataKey(key), 'exclusive')
       transaction.writes.set(key, value)
     })
@@ -51,6 +54,7 @@ export class Backend {
   /** Adds to a number (0 when there is none) and returns the sum; fails like a check constraint when that is below `min`. */
   add(key: string, delta: number, min: number): Promise<number> {
     return this.#statement(async (transaction) => {
+      this.#checkWritable()
       await this.#lock(transaction, dataKey(key), 'exclusive')
       const before = transaction.writes.get(key) ?? this.#server.tables.values.get(key) ?? 0
       if (typeof before !== 'number') throw new TypeError(`${key} holds a text: only numbers can be added to`)
@@ -152,6 +156,11 @@ export class Backend {
   #current(): Transaction {
     if (!this.#transaction) throw new Error('broken invariant: a statement outside a local transaction')
     return this.#transaction
+  }
+
+  #checkWritable(): void {
+    if (this.#readOnly)
+      throw new SimulatedSqlError(sqlStates.readOnlyTransaction, 'cannot write in a read-only transaction')
   }
 
   async #statement<T>(run: (transaction: Transaction) => Promise<T>): Promise<T> {

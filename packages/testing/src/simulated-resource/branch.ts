@@ -1,4 +1,4 @@
-import type { BranchNote, OpenBranch, PrepareResult } from '@verdict/participant'
+import type { BranchNote, CommitNote, CommitResult, Mode, OpenBranch, PrepareResult } from '@verdict/participant'
 import type { ParticipantName } from '@verdict/protocol'
 import type { Connection } from './connection.ts'
 import { reasonOf } from './reason.ts'
@@ -33,12 +33,29 @@ export class SimulatedBranch implements OpenBranch<SimulatedSession> {
     this.#isOpen = false
     try {
       if (await this.#connection.request((backend) => backend.hasWritten())) {
-        return (await this.#insertRow(note)) ?? (await this.#checkFloor(note)) ?? (await this.#prepare(note))
+        return (await this.#insertRow(note, 'logged')) ?? (await this.#checkFloor(note)) ?? (await this.#prepare(note))
       }
       const ended = await this.#connection.request((backend) => backend.commit())
       return ended === 'committed' ? { kind: 'read-only' } : refusedAfterFailure
     } catch (error) {
       // PREPARE has not been sent, or was refused: the session holds at most what it will roll back.
+      return { kind: 'refused', reason: reasonOf(error) }
+    } finally {
+      await this.#end()
+    }
+  }
+
+  async commit(note: CommitNote): Promise<CommitResult> {
+    if (!this.#isOpen) throw new Error('The branch has ended: it cannot be committed.')
+    this.#isOpen = false
+    try {
+      if (note.rowAlways || (await this.#connection.request((backend) => backend.hasWritten()))) {
+        return (await this.#insertRow(note, 'lone')) ?? (await this.#checkFloor(note)) ?? (await this.#commit())
+      }
+      const ended = await this.#connection.request((backend) => backend.commit())
+      return ended === 'committed' ? { kind: 'read-only' } : refusedAfterFailure
+    } catch (error) {
+      // COMMIT has not been sent, or was refused: the session holds at most what it will roll back.
       return { kind: 'refused', reason: reasonOf(error) }
     } finally {
       await this.#end()
@@ -51,12 +68,16 @@ export class SimulatedBranch implements OpenBranch<SimulatedSession> {
     await this.#rolledBack
   }
 
-  async #insertRow({ id, digest, token, results }: BranchNote): Promise<PrepareResult | undefined> {
+  async #insertRow(
+    { id, digest, token, results }: BranchNote,
+    mode: Mode,
+  ): Promise<{ readonly kind: 'exists' | 'busy' } | undefined> {
     const row: JournalRow = {
       participant: this.#participant,
       id,
       digest,
       token,
+      mode,
       state: 'committed',
       ...(results && { results }),
     }
@@ -79,8 +100,20 @@ export class SimulatedBranch implements OpenBranch<SimulatedSession> {
   async #prepare({ id, digest, token, trace }: BranchNote): Promise<PrepareResult> {
     const name: BranchName = { participant: this.#participant, id, digest, token }
     try {
-      const ended = await this.#connection.requestPrepare((backend) => backend.prepare(name, trace ? { trace } : {}))
+      const ended = await this.#connection.requestEnd('uncertainPrepare', (backend) =>
+        backend.prepare(name, trace ? { trace } : {}),
+      )
       return ended === 'prepared' ? { kind: 'prepared' } : refusedAfterFailure
+    } catch (error) {
+      if (error instanceof ConnectionLostError) return { kind: 'busy' }
+      throw error
+    }
+  }
+
+  async #commit(): Promise<CommitResult> {
+    try {
+      const ended = await this.#connection.requestEnd('uncertainCommit', (backend) => backend.commit())
+      return ended === 'committed' ? { kind: 'committed' } : refusedAfterFailure
     } catch (error) {
       if (error instanceof ConnectionLostError) return { kind: 'busy' }
       throw error
@@ -95,11 +128,11 @@ export class SimulatedBranch implements OpenBranch<SimulatedSession> {
   }
 }
 
-const refusedAfterFailure: PrepareResult = {
-  kind: 'refused',
+const refusedAfterFailure = {
+  kind: 'refused' as const,
   reason: {
     code: 'resource-refused',
-    message: 'A statement of the branch had failed, so that the database rolled it back instead of preparing it.',
+    message: 'A statement of the branch had failed, so that the database rolled it back instead.',
     retryable: true,
   },
 }

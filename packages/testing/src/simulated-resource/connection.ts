@@ -43,12 +43,12 @@ export class Connection {
     return this.#send(statement, this.#fate())
   }
 
-  /** As `request`, for the statement whose lost answer is the worst. */
-  requestPrepare<T>(statement: Statement<T>): Promise<T> {
+  /** As `request`, for the statements whose lost answers are the worst. */
+  requestEnd<T>(fault: 'uncertainPrepare' | 'uncertainCommit', statement: Statement<T>): Promise<T> {
     const { random, faults } = this.#options
-    const { uncertainPrepare } = faults()
+    const uncertain = faults()[fault]
     const fate = random.fraction()
-    if (fate < uncertainPrepare) return this.#send(statement, fate < uncertainPrepare / 2 ? 'late' : 'unanswered')
+    if (fate < uncertain) return this.#send(statement, fate < uncertain / 2 ? 'late' : 'unanswered')
     return this.#send(statement, this.#fate())
   }
 

@@ -13,6 +13,8 @@ export interface DatabaseFaults {
   readonly loseAnswer: number
   /** The connection breaks during PREPARE TRANSACTION, which happens nevertheless: at once or, in half of the cases, later. */
   readonly uncertainPrepare: number
+  /** The same during the COMMIT of a lone branch. */
+  readonly uncertainCommit: number
   /** A new connection is refused. */
   readonly refuseConnection: number
   /** A statement inside a local transaction fails (serialization failure), and its transaction with it. */
@@ -31,6 +33,7 @@ export const noFaults: DatabaseFaults = {
   delayRequest: 0,
   loseAnswer: 0,
   uncertainPrepare: 0,
+  uncertainCommit: 0,
   refuseConnection: 0,
   failStatement: 0,
   latencyMs: [0.1, 0.5],

@@ -68,7 +68,7 @@ class SimulatedResource implements Resource<SimulatedSession> {
     return { durability: 'full', capacity: this.#capacity }
   }
 
-  async open({ lockTimeoutMs }: OpenOptions): Promise<OpenBranch<SimulatedSession>> {
+  async open({ lockTimeoutMs, readOnly = false }: OpenOptions): Promise<OpenBranch<SimulatedSession>> {
     const participant = this.#name()
     if (this.#open >= this.#capacity) throw new ResourceRefusal(noRoom(this.#capacity))
     this.#open += 1
@@ -80,7 +80,7 @@ class SimulatedResource implements Resource<SimulatedSession> {
       this.#open -= 1
     }
     try {
-      await connection.request((backend) => backend.begin(lockTimeoutMs))
+      await connection.request((backend) => backend.begin(lockTimeoutMs, readOnly))
     } catch (error) {
       onEnd()
       throw new ResourceRefusal(reasonOf(error), { cause: error })
@@ -220,10 +220,10 @@ function preparedRow(prepared: PreparedTransaction, current: number): Row {
 
 function endedRow(row: JournalRow | undefined): Row {
   if (!row) return { state: 'nothing' }
-  const { state, digest, token, results } = row
+  const { state, digest, token, results, mode = 'logged' } = row
   if (state === 'aborted') return { state }
   if (!token) throw new Error(`broken invariant: the committed row of ${row.id} has no token`)
-  return { state, digest, token, ...(results && { results }) }
+  return { state, mode, digest, token, ...(results && { results }) }
 }
 
 function noRoom(capacity: number): Reason {

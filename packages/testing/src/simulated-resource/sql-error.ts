@@ -2,6 +2,7 @@
 export const sqlStates = {
   uniqueViolation: '23505',
   checkViolation: '23514',
+  readOnlyTransaction: '25006',
   failedTransaction: '25P02',
   serializationFailure: '40001',
   undefinedPrepared: '42704',

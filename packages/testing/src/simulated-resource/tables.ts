@@ -1,4 +1,5 @@
 import type { LockMode } from '@verdict/lmdb/internal'
+import type { Mode } from '@verdict/participant'
 import {
   type Digest,
   type Epoch,
@@ -30,10 +31,10 @@ export interface JournalRow {
   readonly id: TransactionId
   readonly digest: Digest
   readonly state: Outcome
-  /** Who decided it; its group's log unless said. */
-  readonly mode?: 'lone' | 'logged'
   /** Of a committed row. */
   readonly token?: Token
+  /** Who decided it; its group's log unless said. */
+  readonly mode?: Mode
   readonly results?: readonly Payload[]
 }
 
@@ -87,6 +88,7 @@ export class Tables {
     switch (record.kind) {
       case 'commit':
         this.#write(record.writes, record.row)
+        this.#commitAlone(record)
         break
       case 'prepare':
         this.prepared.set(nameKey(record.prepared.name), record.prepared)
@@ -126,6 +128,13 @@ export class Tables {
   /** Of two that were raised at the same time the higher one stays, whichever came last. */
   #raise({ participant, group, epoch }: Extract<LogRecord, { kind: 'floor' }>): void {
     if (epoch > (this.floor(participant, group) ?? 0)) this.#floors.set(floorKey(participant, group), { group, epoch })
+  }
+
+  /** A local transaction with a row of its own was a lone branch: its effects are final. */
+  #commitAlone({ writes, row }: Extract<LogRecord, { kind: 'commit' }>): void {
+    if (row?.token === undefined) return
+    const { participant, id, digest, token } = row
+    this.effects.push({ name: { participant, id, digest, token }, writes })
   }
 
   #write(writes: ReadonlyMap<string, SimulatedValue>, row: JournalRow | undefined): void {
