@@ -1,4 +1,4 @@
-import type { Verdict } from '@verdict/client'
+import type { Transaction, Verdict } from '@verdict/client'
 import { type Epoch, parseId } from '@verdict/protocol'
 import type { SimulatedWorld } from '@verdict/runtime/simulated'
 import { describe, expect, test } from 'vitest'
@@ -15,9 +15,16 @@ async function epochOfRun(verdict: Verdict): Promise<number> {
   return parseId(receipt.id).epoch
 }
 
+/** Two branches: what the group decides. */
+async function callBoth(tx: Transaction): Promise<void> {
+  await tx.on<Payments>('payments').audit()
+  await tx.on<Payments>('ledger' as 'payments').audit()
+}
+
 function staged(): Stage {
   const stage = new Stage()
   stage.participant('payments')
+  stage.participant('ledger')
   return stage
 }
 
@@ -100,7 +107,7 @@ describe('R11: a budget', () => {
   test('that is not named fits into what the group keeps', async () => {
     const stage = staged()
     stage.retentionMs = 3_000
-    await stage.play((verdict) => epochOfRun(verdict))
+    await stage.play((verdict) => verdict.transaction(callBoth))
     expect(stage.commits[0]?.leftMs).toBeLessThanOrEqual(1_000)
   })
 
@@ -142,7 +149,7 @@ describe('R11: expired', () => {
       stage.onCommit = () => ({ kind: 'expired' })
       const error = await stage.fail((verdict) => {
         const id = mark === 'kept' ? { id: verdict.newId() } : {}
-        return verdict.transaction((tx) => tx.on<Payments>('payments').audit(), id as { id: string })
+        return verdict.transaction(callBoth, id as { id: string })
       })
       expect(error).toMatchObject({ code: 'in-doubt', expired: true, retryable: false })
       expect(stage.commits).toHaveLength(1)
