@@ -160,6 +160,7 @@ export class Client {
         return
       } catch (error) {
         if (!(error instanceof InDoubt)) throw error
+        // What has expired nobody can tell any more.
         if (error.expired) return
         await new Promise<void>((resolve) => world.clock.after(200, resolve))
       }

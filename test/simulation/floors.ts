@@ -20,22 +20,18 @@ export class Floors {
     if ('horizon' in message) this.#horizon = Math.max(this.#horizon, message.horizon)
   }
 
-  /** Whether rows of this id may be deleted. */
-  isBelow({ name, database }: Bank, id: TransactionId): boolean {
-    return parseId(id).epoch <= (database.floors(name as ParticipantName).get(groupOf(id)) ?? 0)
-  }
-
   /** Called after each step. */
   step(): void {
     for (const bank of this.#banks) {
       const { name, database } = bank
-      const floor = Math.max(0, ...database.floors(name as ParticipantName).values())
+      const floors = database.floors(name as ParticipantName)
+      const floor = Math.max(0, ...floors.values())
       if (floor < (this.#floors.get(bank) ?? 0)) throw new InvariantError(`the floor of ${name} fell to ${floor}`)
       if (floor > this.#horizon) throw new InvariantError(`the floor of ${name} is ${floor}, above any horizon`)
       this.#floors.set(bank, floor)
       const rows = new Set(database.rows().map(({ id }) => id))
       for (const id of this.#rows.get(bank) ?? []) {
-        if (!rows.has(id) && !this.isBelow(bank, id))
+        if (!rows.has(id) && parseId(id).epoch > (floors.get(groupOf(id)) ?? 0))
           throw new InvariantError(`${name} deleted the row of ${id}, above its floor ${floor}`)
       }
       this.#rows.set(bank, rows)

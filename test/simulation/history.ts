@@ -21,11 +21,11 @@ export interface History {
   readonly seed: number
   readonly committed: number
   readonly aborted: number
+  /** Of the committed ones those that a participant decided alone. */
+  readonly lone: number
   /** Transactions of which was told that they had expired, and those that were forgotten once they had been decided. */
   readonly expired: number
   readonly forgotten: number
-  /** Of the committed ones those that a participant decided alone. */
-  readonly lone: number
   readonly told: number
   readonly faults: Readonly<Record<string, number>>
   readonly virtualMs: number

@@ -1,6 +1,5 @@
 import type { DecisionRecord, TransactionId } from '@verdict/protocol'
 import type { DepartingMessage } from '@verdict/runtime/simulated'
-import type { JournalRow } from '@verdict/testing'
 import { accounts, openingBalance } from './bank.ts'
 import { Floors } from './floors.ts'
 import { InvariantError } from './invariant-error.ts'
@@ -25,9 +24,9 @@ export class Invariants {
   readonly #clocks = new Map<string, number>()
   readonly #effectsSeen = new Map<string, number>()
   readonly #branches = new Map<string, Set<TransactionId>>()
+  /** Who committed a lone transaction by a row of its own, which may be deleted since. */
+  readonly #lone = new Map<TransactionId, string>()
   readonly #counts = { committed: 0, aborted: 0, lone: 0 }
-  /** Rows by which participants have committed alone; they may be forgotten since. */
-  readonly #lone = new Map<TransactionId, JournalRow>()
 
   constructor(system: System) {
     this.#system = system
@@ -90,10 +89,10 @@ export class Invariants {
         if (ids.has(id)) throw new InvariantError(`${name} applied ${id} twice`)
         ids.add(id)
         // The row of a lone one is the decision, whether or not anybody could be told: from now on no other outcome may be.
-        const lone = this.#loneRow(id)
-        if (lone !== undefined) this.#lone.set(id, lone)
-        if (lone !== undefined && !this.#told.has(id)) {
+        if (this.#isLoneRow(id) && !this.#told.has(id)) {
           this.#told.set(id, { outcome: 'committed', digest: effect.name.digest })
+          this.#lone.set(id, name)
+          this.#memory.decidedAlone(id)
           this.#counts.committed += 1
           this.#counts.lone += 1
         }
@@ -143,9 +142,9 @@ export class Invariants {
   /** A lone outcome is told only when it stands in a durable row, and the group knows nothing of it (rule R9). */
   #checkLone(id: TransactionId, outcome: string, digest: string | undefined, from: string): void {
     const bank = this.#system.banks.find(({ instances }) => instances.some(({ name }) => name === from))
-    const row = bank?.database.rows().find((found) => found.id === id) ?? this.#lone.get(id)
-    // It may be collected while the answer is on its way.
-    if (row === undefined && outcome === 'aborted' && bank !== undefined && this.#floors.isBelow(bank, id)) return
+    const row = bank?.database.rows().find((found) => found.id === id)
+    // It may be deleted by now, behind a floor that was raised since.
+    if (row === undefined && this.#memory.isBehind(id) && this.#lone.has(id) === (outcome === 'committed')) return
     if (row?.state !== outcome)
       throw new InvariantError(`${from} tells ${outcome} of ${id}, its row says ${row?.state}`)
     if (outcome === 'committed' && (row.mode !== 'lone' || row.digest !== digest))
@@ -155,10 +154,11 @@ export class Invariants {
     if (this.#recordsOf(id).length > 0) throw new InvariantError(`${from} decides ${id}, which the group has decided`)
   }
 
-  /** The row by which a participant has committed a lone transaction. */
-  #loneRow(id: TransactionId): JournalRow | undefined {
-    const isIt = (row: JournalRow): boolean => row.id === id && row.mode === 'lone' && row.state === 'committed'
-    return this.#system.banks.flatMap(({ database }) => database.rows().filter(isIt))[0]
+  /** Whether a participant has committed it by a row of its own. */
+  #isLoneRow(id: TransactionId): boolean {
+    return this.#system.banks.some(({ database }) =>
+      database.rows().some((row) => row.id === id && row.mode === 'lone' && row.state === 'committed'),
+    )
   }
 
   #checkRecord(id: TransactionId, outcome: string, by: string): void {
@@ -195,8 +195,7 @@ export class Invariants {
       const applied = this.#branches.get(name)?.has(id) ?? false
       const expected =
         outcome === 'committed' &&
-        (lone?.participant === name ||
-          record?.branches.some((branch) => branch.participant === name && branch.vote === 'prepared'))
+        (lone === name || record?.branches.some((branch) => branch.participant === name && branch.vote === 'prepared'))
       if (applied !== (expected ?? false))
         throw new InvariantError(`${name} has ${applied ? '' : 'not '}applied ${id}, which was told ${outcome}`)
     }

@@ -14,6 +14,8 @@ export class Memory {
   /** Told to be behind the horizon, with nothing recorded. */
   readonly #expired = new Set<TransactionId>()
   readonly #forgotten = new Set<TransactionId>()
+  /** Decided by a participant: the group never has a record of them. */
+  readonly #lone = new Set<TransactionId>()
   #horizon = 0 as Epoch
 
   constructor(system: System) {
@@ -31,6 +33,15 @@ export class Memory {
     if (outcome === 'committed' && this.#expired.has(id))
       throw new InvariantError(`${by} tells for the first time that ${id} is committed; it had expired before`)
     this.#outcomes.set(id, outcome)
+  }
+
+  decidedAlone(id: TransactionId): void {
+    this.#lone.add(id)
+  }
+
+  /** Whether the horizon has passed it, as a leader has announced. */
+  isBehind(id: TransactionId): boolean {
+    return parseId(id).epoch <= this.#horizon
   }
 
   /** Checks what a message says of things that are gone, at the moment when it leaves. */
@@ -77,7 +88,7 @@ export class Memory {
 
   /** Whether the horizon has passed everything that was ever told. */
   isAllBehind(): boolean {
-    return [...this.#outcomes.keys()].every((id) => parseId(id).epoch <= this.#horizon)
+    return [...this.#outcomes.keys(), ...this.#lone].every((id) => this.isBehind(id))
   }
 
   /** A leader's own state is what it announces: what is gone there had to be behind its horizon, and done with. */

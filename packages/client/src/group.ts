@@ -83,7 +83,12 @@ export class Group {
 
   /** Learns the epoch from whatever the group answers; it never goes back. A participant may know that it is old. */
   heard(by: Answerer, answer: Answer): void {
-    if (saysExpired(answer)) this.learntAtMs = Number.NEGATIVE_INFINITY
+    if (
+      answer.type === 'result' &&
+      answer.result.kind === 'refused' &&
+      answer.result.reason.code === reasonCodes.expired
+    )
+      this.learntAtMs = Number.NEGATIVE_INFINITY
     if (!this.isMember(by) || !('epoch' in answer)) return
     if (answer.type === 'welcome') this.retentionMs = answer.retentionMs
     if (answer.epoch < this.epoch) return
@@ -151,17 +156,6 @@ export class Group {
       this.greeting = undefined
     })
     return this.greeting
-  }
-}
-
-function saysExpired(answer: Answer): boolean {
-  switch (answer.type) {
-    case 'result':
-      return answer.result.kind === 'refused' && answer.result.reason.code === reasonCodes.expired
-    case 'loneDecided':
-      return answer.answer.kind === 'expired'
-    default:
-      return false
   }
 }
 

@@ -2,7 +2,7 @@ import type { Transaction, Verdict } from '@verdict/client'
 import { type Epoch, parseId } from '@verdict/protocol'
 import type { SimulatedWorld } from '@verdict/runtime/simulated'
 import { describe, expect, test } from 'vitest'
-import { type Inventory, type Payments, Stage } from './stage.ts'
+import { type Payments, Stage } from './stage.ts'
 
 const minuteMs = 60_000
 
@@ -11,20 +11,20 @@ function pass({ clock }: SimulatedWorld, ms: number): Promise<void> {
 }
 
 async function epochOfRun(verdict: Verdict): Promise<number> {
-  const { receipt } = await verdict.transaction(audits)
+  const { receipt } = await verdict.transaction((tx) => tx.on<Payments>('payments').audit())
   return parseId(receipt.id).epoch
 }
 
-/** At two participants, or the group would have nothing to decide. */
-async function audits(tx: Transaction): Promise<void> {
+/** Two branches: what the group decides. */
+async function callBoth(tx: Transaction): Promise<void> {
   await tx.on<Payments>('payments').audit()
-  await tx.on<Inventory>('inventory').reserve({ sku: 'a' })
+  await tx.on<Payments>('ledger' as 'payments').audit()
 }
 
 function staged(): Stage {
   const stage = new Stage()
   stage.participant('payments')
-  stage.participant('inventory')
+  stage.participant('ledger')
   return stage
 }
 
@@ -107,7 +107,7 @@ describe('R11: a budget', () => {
   test('that is not named fits into what the group keeps', async () => {
     const stage = staged()
     stage.retentionMs = 3_000
-    await stage.play((verdict) => epochOfRun(verdict))
+    await stage.play((verdict) => verdict.transaction(callBoth))
     expect(stage.commits[0]?.leftMs).toBeLessThanOrEqual(1_000)
   })
 
@@ -134,7 +134,6 @@ describe('R11: expired', () => {
     const stage = new Stage()
     const reason = { code: 'expired', message: 'Its epoch is behind the floor.', retryable: true }
     stage.participant('payments', (_, nth) => (nth === 0 ? { kind: 'refused', reason } : { value: 'done' }))
-    stage.participant('inventory')
     const epoch = await stage.play(async (verdict) => {
       stage.epoch = 70 as Epoch
       await expect(epochOfRun(verdict)).rejects.toMatchObject({ reason })
@@ -150,7 +149,7 @@ describe('R11: expired', () => {
       stage.onCommit = () => ({ kind: 'expired' })
       const error = await stage.fail((verdict) => {
         const id = mark === 'kept' ? { id: verdict.newId() } : {}
-        return verdict.transaction(audits, id as { id: string })
+        return verdict.transaction(callBoth, id as { id: string })
       })
       expect(error).toMatchObject({ code: 'in-doubt', expired: true, retryable: false })
       expect(stage.commits).toHaveLength(1)

@@ -60,10 +60,13 @@ export function commitEnded(branch: Branch, result: CommitResult): BranchEffect[
       branch.calls.length = 0
       return [{ kind: 'tell', asker: lone.asker, digest, answer: { kind: 'read-only', ...known } }]
     case 'refused':
+      branch.stage = 'over'
+      branch.reason = result.reason
+      return [settle(sealed, lone, result.reason)]
     case 'expired':
       branch.stage = 'over'
-      branch.reason = result.kind === 'refused' ? result.reason : expired
-      return [settle(sealed, lone, branch.reason)]
+      branch.reason = expired
+      return [{ kind: 'tell', asker: lone.asker, digest, answer: { kind: 'expired' } }]
     case 'exists':
     case 'busy':
       branch.stage = 'over'

@@ -33,6 +33,7 @@ export interface JournalRow {
   readonly state: Outcome
   /** Of a committed row. */
   readonly token?: Token
+  /** Who decided it; its group's log unless said. */
   readonly mode?: Mode
   readonly results?: readonly Payload[]
 }
