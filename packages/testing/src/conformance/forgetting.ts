@@ -39,6 +39,21 @@ export const forgettingRules: readonly Rule[] = [
     },
   },
   {
+    sentence: 'commit expired: a lone branch at or below the floor is not committed, and leaves nothing',
+    async check(bench) {
+      const resource = await bench.start()
+      await bench.raise(resource, floor)
+      for (const epoch of below) {
+        const note = bench.aged(epoch)
+        const branch = await bench.written(resource, 'a', 'new')
+        assert.deepEqual(await branch.commit({ ...note, rowAlways: false }), { kind: 'expired' }, `epoch ${epoch}`)
+        assert.deepEqual(await bench.look(resource, note.id), { state: 'nothing' })
+      }
+      await bench.assertFree(resource, 'a')
+      await bench.assertCommitted('a', undefined)
+    },
+  },
+  {
     sentence: 'expired: neither a branch above the floor, nor one of another group',
     async check(bench) {
       const resource = await bench.start()
