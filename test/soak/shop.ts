@@ -76,7 +76,7 @@ export class Shop implements AsyncDisposable {
 
   /** What all gauges show, in their order. */
   read(): Promise<readonly number[]> {
-    return Promise.all(this.#meters.map(({ read }) => read()))
+    return Promise.all(this.#meters.map(async ({ read }) => read()))
   }
 
   [Symbol.asyncDispose](): Promise<void> {

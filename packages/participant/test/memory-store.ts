@@ -204,7 +204,8 @@ export class MemoryStore {
   }
 
   #collect(group: GroupId, limit: number, after: TransactionId | undefined): Collected {
-    const all = [...this.rows].filter(([id]) => groupOf(id) === group && this.#isExpired(id)).toSorted()
+    const old = [...this.rows].filter(([id]) => groupOf(id) === group && this.#isExpired(id))
+    const all = old.toSorted(([one], [other]) => (one < other ? -1 : 1))
     const passed = all.filter(([id]) => after === undefined || id > after).slice(0, limit)
     const logged = passed.flatMap(([id, row]) =>
       row.state === 'committed' && row.mode === 'logged' ? [{ id, digest: row.digest, token: row.token }] : [],

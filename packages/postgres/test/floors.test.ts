@@ -27,7 +27,7 @@ beforeAll(async () => {
 afterAll(() => place[Symbol.asyncDispose]())
 
 /** A group of a test's own, with notes of its transactions. */
-function freshGroup(): { readonly group: GroupId; note(epoch: number): BranchNote } {
+function freshGroup(): { readonly group: GroupId; readonly note: (epoch: number) => BranchNote } {
   const [name, incarnation] = [groupName('main'), makeIncarnation(randomBytes(8))]
   const parts = { group: name, incarnation, owner: ownerName('checkout'), mark: 'once' } as const
   return {

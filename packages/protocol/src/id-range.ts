@@ -17,7 +17,9 @@ const letters = 26
  */
 export function idsUpTo(group: GroupId, epoch: Epoch, after?: TransactionId): readonly IdRange[] {
   const text = numberToBase32(epoch, epochBits)
-  const ranges = [...text].flatMap((digit, place) => below(`${group}_${text.slice(0, place)}`, base32ToNumber(digit)))
+  const ranges = text
+    .split('')
+    .flatMap((digit, place) => below(`${group}_${text.slice(0, place)}`, base32ToNumber(digit)))
   ranges.push({ after: `${group}_${text}_`, before: `${group}_${text}${next('_')}` })
   if (after === undefined) return ranges
   const place = ranges.findIndex((range) => range.after < after && after < range.before)
