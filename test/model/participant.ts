@@ -30,12 +30,14 @@ import {
   branchOf,
   type Call,
   type Digest,
-  type HazardKind,
   type Outcome,
   type Prepare,
   parseId,
   type Reason,
+  type ReportedHazard,
+  type Sweep,
   type TransactionId,
+  type TroubleReport,
   type Word,
 } from '@verdict/protocol'
 import type { Choose } from './choice.ts'
@@ -169,7 +171,7 @@ class Desk {
         this.#consult({ kind: 'consult', sealed, otherwise: refusedBallot(refusal) })
         return
       }
-      const opening = { id, token: this.#newToken(), trace: undefined }
+      const opening = { id, token: this.#newToken(), trace: undefined, readOnly: false, lone: undefined }
       this.#begin(newOneShot(opening, sealed, operations, leftMs, 0))
     } else if (branch !== undefined) this.#apply(branch, { kind: 'prepare-asked', sealed, listed, named })
     else this.#consult(consult(sealed, listed, named))
@@ -213,6 +215,10 @@ class Desk {
         this.#recover({ kind: 'held', doubt: { id: this.#at.id, digest, token: branch.token, list } })
         return
       }
+      case 'commit':
+      case 'tell':
+      case 'settle':
+        throw new Error('The search asks no branch to decide alone.')
     }
   }
 
@@ -313,7 +319,7 @@ class Desk {
     this.#say({ type: 'ack', id, digest: told.digest, instance: instance.name, applied })
   }
 
-  #hazard(digest: Digest, kind: HazardKind): void {
+  #hazard(digest: Digest, kind: ReportedHazard): void {
     this.#say({ type: 'hazard', id: this.#at.id, digest, kind, note: '' })
   }
 
@@ -394,7 +400,7 @@ class Desk {
     this.#at.send({ to: 'run', run, participant: participant.name, message })
   }
 
-  #say(message: Word): void {
+  #say(message: Exclude<Word, Sweep | TroubleReport>): void {
     this.#at.send({ to: 'group', from: 'participant', participant: this.#at.participant.name, message })
   }
 }

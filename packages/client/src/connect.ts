@@ -4,6 +4,7 @@ import {
   type Found,
   forbidNested,
   groupName,
+  maxBudgetMs,
   namespace,
   ownerName,
   type ParticipantContract,
@@ -14,7 +15,7 @@ import {
 import { connectNats, systemClock, systemRandom, type World } from '@verdict/runtime'
 import { ClientError, type Doubt } from './errors.ts'
 import { Group, type Line } from './group.ts'
-import { type AnswerCounters, Inbox } from './inbox.ts'
+import { type AnswerCounters, type AnswerListeners, Inbox } from './inbox.ts'
 import type { Transaction } from './interactive.ts'
 import { look } from './look.ts'
 import { checkOptions, type KeptTransactionOptions, type Plan, type TransactionOptions } from './options.ts'
@@ -25,6 +26,9 @@ import { type Executed, type Replayed, runTransaction } from './transaction.ts'
 
 /** Transactions of one client at a time. Each may hold locks at its participants: more would wait for one another. */
 const maxTransactions = 4_096
+
+/** What a caller wants, checked before anything is done for it. */
+type Checked = Omit<Plan, 'id' | 'kept'> & { readonly keptId: TransactionId | undefined }
 
 /** Where to connect, and as whom. */
 export interface ConnectOptions {
@@ -60,16 +64,21 @@ export async function connect(options: ConnectOptions): Promise<Verdict> {
     bus: await connectNats({ servers: servers ?? [], name: owner }),
   }
   const held: Line['held'] = new Set()
-  const late = (by: Answerer, answer: Answer): void => releaseStray(line, by, answer)
+  let group: Group | undefined
+  const listeners: AnswerListeners = {
+    heard: (by, answer) => group?.heard(by, answer),
+    late: (by, answer) => releaseStray(line, by, answer),
+  }
   const telemetry = new ClientTelemetry(world.clock)
-  const inbox = new Inbox(world, under, owner, late, telemetry.metering)
+  const inbox = new Inbox(world, under, owner, listeners, telemetry.metering)
   const line: Line = { world, inbox, subjects: under, owner, held, telemetry }
   const hangUp = async (): Promise<void> => {
     inbox.stop()
     if (given === undefined) await world.bus.close()
   }
   try {
-    return new Verdict(line, await Group.meet(line, name, signal), hangUp)
+    group = await Group.meet(line, name, signal)
+    return new Verdict(line, group, hangUp)
   } catch (error) {
     await hangUp()
     throw error
@@ -104,7 +113,10 @@ export class Verdict implements AsyncDisposable {
     return this.line.inbox.counters
   }
 
-  /** Makes an id to be kept with the request before a transaction is run under it: `transaction(work, { id })`. */
+  /**
+   * Makes an id to be kept with the request before a transaction is run under it: `transaction(work, { id })`. It counts for as long
+   * as the group keeps what is settled: an hour, unless it was set up otherwise.
+   */
   newId(): TransactionId {
     return this.group.newId('kept')
   }
@@ -125,8 +137,8 @@ export class Verdict implements AsyncDisposable {
     work: (tx: Transaction) => Promise<T> | T,
     options: Partial<KeptTransactionOptions> = {},
   ): Promise<Executed<T> | Replayed> {
-    const plan = this.plan(options)
-    return await this.track(() => runTransaction(this.line, this.group, work, plan))
+    const checked = this.check(options)
+    return await this.track(async () => runTransaction(this.line, this.group, work, await this.plan(checked)))
   }
 
   /** Plans an operation for `submit`: `verdict.call<Payments>('payments').debit({ … })`. Nothing is sent. */
@@ -142,8 +154,8 @@ export class Verdict implements AsyncDisposable {
     calls: C,
     options: Partial<KeptTransactionOptions> = {},
   ): Promise<Submitted<ValuesOf<C>>> {
-    const plan = this.plan(options)
-    return await this.track(() => submitCalls(this.line, this.group, calls, plan))
+    const checked = this.check(options)
+    return await this.track(async () => submitCalls(this.line, this.group, calls, await this.plan(checked)))
   }
 
   /**
@@ -152,7 +164,7 @@ export class Verdict implements AsyncDisposable {
    * @throws InDoubt when its group did not answer within the budget
    */
   async look(id: string, options: Omit<TransactionOptions, 'wait'> = {}): Promise<Found> {
-    const { budgetMs, signal } = checkOptions(options)
+    const { budgetMs, signal } = checkOptions(options, maxBudgetMs)
     const deadlineMs = this.line.world.clock.nowMs() + budgetMs
     const asked = { id: transactionId(id), kept: false, deadlineMs, signal }
     return await this.track(() => look(this.line, asked))
@@ -164,7 +176,7 @@ export class Verdict implements AsyncDisposable {
    * @throws InDoubt when it is still not known; CommittedWithHazards; ClientError for a doubt that is not this owner's
    */
   async outcome(doubt: Doubt, options: Omit<TransactionOptions, 'wait'> = {}): Promise<Outcome> {
-    const { budgetMs, signal } = checkOptions(options)
+    const { budgetMs, signal } = checkOptions(options, maxBudgetMs)
     const deadlineMs = this.line.world.clock.nowMs() + budgetMs
     const mine = { ...doubt, id: this.group.ofOwner(doubt.id) }
     return await this.track(() => findOutcome(this.line, this.group, mine, { deadlineMs, signal }))
@@ -180,11 +192,16 @@ export class Verdict implements AsyncDisposable {
     return this.close()
   }
 
-  private plan(options: Partial<KeptTransactionOptions>): Plan {
+  private check(options: Partial<KeptTransactionOptions>): Checked {
     forbidNested('A transaction')
-    const checked = checkOptions(options)
-    if (options.id === undefined) return { ...checked, id: this.group.newId('once'), kept: false }
-    return { ...checked, id: this.group.ownId(options.id), kept: true }
+    const keptId = options.id === undefined ? undefined : this.group.ownId(options.id)
+    return { ...checkOptions(options, this.group.maxBudgetMs), keptId }
+  }
+
+  private async plan({ keptId, ...checked }: Checked): Promise<Plan> {
+    if (keptId !== undefined) return { ...checked, id: keptId, kept: true }
+    await this.group.freshen()
+    return { ...checked, id: this.group.newId('once'), kept: false }
   }
 
   private async track<T>(begin: () => Promise<T>): Promise<T> {

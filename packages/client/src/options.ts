@@ -1,4 +1,4 @@
-import { maxBudgetMs, type TransactionId } from '@verdict/protocol'
+import type { TransactionId } from '@verdict/protocol'
 import { ClientError } from './errors.ts'
 
 /** Long enough for people's patience, short enough that locks do not stand for minutes. */
@@ -9,7 +9,10 @@ export const graceMs = 5_000
 
 /** How a transaction is to be run. */
 export interface TransactionOptions {
-  /** Time for all of it, calls and votes; the group aborts what is not decided by then. 10 s unless said, at most 20 minutes. */
+  /**
+   * Time for all of it, calls and votes; the group aborts what is not decided by then. 10 s unless said, at most 20 minutes, or a
+   * third of the time that the group keeps what is settled if that is less.
+   */
   readonly budgetMs?: number
   /**
    * When to be answered: once it is decided (the default), or once every branch has applied it too, so that everybody sees its
@@ -36,12 +39,15 @@ export interface Plan {
 }
 
 /** @throws ClientError `bad-option` */
-export function checkOptions({ budgetMs, wait, signal }: TransactionOptions): Omit<Plan, 'id' | 'kept'> {
+export function checkOptions(
+  { budgetMs, wait, signal }: TransactionOptions,
+  mostMs: number,
+): Omit<Plan, 'id' | 'kept'> {
   const bad = (name: string, found: unknown, expected: string): ClientError =>
     new ClientError('bad-option', `${name} is ${String(found)}: expected ${expected}.`)
-  const budget = budgetMs ?? defaultBudgetMs
-  if (!Number.isInteger(budget) || budget < 1 || budget > maxBudgetMs) {
-    throw bad('budgetMs', budgetMs, `whole milliseconds from 1 to ${maxBudgetMs}`)
+  const budget = budgetMs ?? Math.min(defaultBudgetMs, mostMs)
+  if (!Number.isInteger(budget) || budget < 1 || budget > mostMs) {
+    throw bad('budgetMs', budgetMs, `whole milliseconds from 1 to ${mostMs}, the most that this group allows`)
   }
   if (wait !== undefined && wait !== 'decided' && wait !== 'applied') throw bad('wait', wait, "'decided' or 'applied'")
   if (signal !== undefined && !(signal instanceof AbortSignal)) throw bad('signal', signal, 'an AbortSignal')

@@ -7,7 +7,6 @@ import {
   type Decision,
   type HeldBranch,
   type InstanceId,
-  maxBudgetMs,
   type Outcome,
   type ParticipantName,
   parseId,
@@ -22,11 +21,13 @@ import type { Calls } from './calls.ts'
 import { advanceCommit, type CommitEffect, type CommitEvent, wakeAtMs } from './commit.ts'
 import { type Commit, newCommit } from './commit-state.ts'
 import { CommitTracing } from './commit-tracing.ts'
-import { type Applied, epochOf, horizonOf, type ReadableSpace, recordOf } from './decisions.ts'
+import type { Applied } from './decisions.ts'
 import type { Deliveries } from './deliveries.ts'
+import { epochOf, horizonOf } from './forgetting.ts'
 import { trustedList } from './inquiry.ts'
 import type { CoordinatorMetering } from './metering.ts'
 import type { Asker, Post } from './post.ts'
+import { type ReadableSpace, recordOf } from './records.ts'
 import { Schedule } from './schedule.ts'
 import type { CoordinatorSettings } from './settings.ts'
 import type { Troubles } from './troubles.ts'
@@ -42,6 +43,10 @@ export interface CommitsPorts {
   readonly metering: CoordinatorMetering
   readonly troubles: Troubles
   readonly term: number
+  /** A third of the retention at most: what takes longer could be forgotten before it is decided (rule R11). */
+  readonly maxBudgetMs: number
+  /** Runs once leadership is confirmed; `giveUp` when it cannot be. */
+  readonly onceConfirmed: (say: () => void, giveUp: (why: string) => void) => void
   /** Proposes a decision and resolves with what the log made of it. Rejects when it was not recorded, or nobody knows. */
   readonly decide: (decision: Decision) => Promise<Applied>
   readonly takenUp: (id: TransactionId) => void
@@ -94,7 +99,7 @@ export class Commits {
     const { id, list, digest, operations, leftMs, trace, wait } = message
     const call = this.ports.calls.received(message)
     const waiter: Waiter = { ...asker, digest, wait, oneShot: list[0]?.kind === 'oneShot', call }
-    const endsAtMs = this.ports.clock.nowMs() + Math.min(leftMs, maxBudgetMs)
+    const endsAtMs = this.ports.clock.nowMs() + Math.min(leftMs, this.ports.maxBudgetMs)
     this.take(id, waiter, { kind: 'asked', sealed: { list, digest, operations }, endsAtMs, trace }, bytes)
   }
 
@@ -162,6 +167,10 @@ export class Commits {
       this.refuse(id, waiter, reasonCodes.futureEpoch, message, false)
       return
     }
+    if (!this.underway.has(id) && epoch <= horizonOf(space)) {
+      this.expire(id, waiter)
+      return
+    }
     if (!this.underway.has(id) && this.refusesMore()) {
       const message = 'The group has too much under way just now: try again.'
       this.refuse(id, waiter, reasonCodes.overloaded, message, true)
@@ -174,6 +183,19 @@ export class Commits {
     if (sealed === undefined || (waiter.oneShot && sealed.operations === undefined)) this.hold(underway, bytes)
     joinWaiters(underway.waiters, waiter, settings.maxWaiters)
     this.advance(id, event)
+  }
+
+  /** Its epoch lies behind the horizon: nothing is recorded, and nothing will be. That is told once leadership is confirmed. */
+  private expire(id: TransactionId, waiter: Waiter): void {
+    const { space, deliveries, onceConfirmed } = this.ports
+    onceConfirmed(
+      () => {
+        const record = recordOf(space, id)
+        if (record === undefined) this.say(id, waiter, { kind: 'expired' })
+        else deliveries.answer(record, waiter)
+      },
+      (why) => waiter.call.dropped(why),
+    )
   }
 
   /** Whether there is no room for one more transaction, which then counts as refused. */
@@ -299,6 +321,7 @@ export class Commits {
           this.refuse(id, waiter, reasonCodes.conflict, `Nothing was recorded: ${applied.found}.`, false)
         break
       case 'released':
+      case 'forgotten':
       case 'done':
         throw new Error(`Broken invariant: the decision of ${id} was applied as something else.`)
     }

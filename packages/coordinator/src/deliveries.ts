@@ -11,7 +11,6 @@ import type { Clock } from '@verdict/runtime'
 import { Alarm } from './alarm.ts'
 import { maxSettledIds } from './command.ts'
 import type { CommitTracing } from './commit-tracing.ts'
-import { epochOf, horizonOf, type ReadableSpace, unsettled } from './decisions.ts'
 import {
   advanceDelivery,
   type Delivery,
@@ -21,10 +20,13 @@ import {
   newDelivery,
 } from './delivery.ts'
 import { DeliveryTracing } from './delivery-tracing.ts'
+import { epochOf, horizonOf } from './forgetting.ts'
 import type { Post } from './post.ts'
 import { RecentResults } from './recent-results.ts'
+import { type ReadableSpace, recordOf, unsettled } from './records.ts'
 import { Schedule } from './schedule.ts'
 import type { CoordinatorSettings } from './settings.ts'
+import { leadershipLost } from './span.ts'
 import type { Troubles } from './troubles.ts'
 import { answerFrom, bytesOf, joinWaiters, type Results, type Waiter } from './waiter.ts'
 
@@ -76,7 +78,7 @@ export class Deliveries {
 
   stop(): void {
     this.stopped = true
-    for (const { tracing } of this.underway.values()) tracing.abandoned()
+    for (const { tracing } of this.underway.values()) tracing.abandoned(leadershipLost)
     this.waveAlarm.stop()
     this.settleAlarm.stop()
   }
@@ -138,6 +140,11 @@ export class Deliveries {
   hurry(record: DecisionRecord): void {
     this.begin(record)
     this.advance(record.id, { kind: 'hurried' })
+  }
+
+  /** The log holds nothing of these any more. */
+  forget(ids: readonly TransactionId[]): void {
+    for (const id of ids) this.recent.drop(id)
   }
 
   private keep(underway: Underway, results: Results): void {
@@ -230,9 +237,13 @@ export class Deliveries {
   private drop(id: TransactionId): void {
     const underway = this.underway.get(id)
     if (underway === undefined) return
-    this.bytes -= underway.bytes
-    this.underway.delete(id)
+    this.remove(id)
     this.recent.keep(id, underway.delivery.results)
+  }
+
+  private remove(id: TransactionId): void {
+    this.bytes -= this.underway.get(id)?.bytes ?? 0
+    this.underway.delete(id)
   }
 
   private armWave(): void {
@@ -246,12 +257,22 @@ export class Deliveries {
     for (const id of this.schedule.takeDue(clock.nowMs(), settings.waveSize)) {
       troubles.contain(
         id,
-        () => this.advance(id, { kind: 'woke' }),
+        () => this.insist(id),
         (untilMs) => this.schedule.set(id, untilMs),
       )
     }
     this.refill()
     this.armWave()
+  }
+
+  /** Tells it again; an abort may be forgotten before all have heard of it: those are told that it expired, when they ask. */
+  private insist(id: TransactionId): void {
+    if (recordOf(this.ports.space, id) !== undefined) {
+      this.advance(id, { kind: 'woke' })
+      return
+    }
+    this.underway.get(id)?.tracing.abandoned('the group has forgotten the transaction')
+    this.remove(id)
   }
 
   private mayRefill(): boolean {

@@ -29,13 +29,14 @@ import {
 } from './branch-state.ts'
 import { Callers } from './callers.ts'
 import type { Doubts } from './doubts.ts'
+import type { Floors } from './floors.ts'
 import type { Inbound } from './inbound.ts'
 import { Lone } from './lone.ts'
 import type { Census } from './metering.ts'
 import { Notes } from './notes.ts'
 import { Opening, whyNotOpened } from './opening.ts'
 import { areReadOnly } from './operation.ts'
-import { abortedMeanwhile, draining, overloaded, poisoned } from './reason.ts'
+import { abortedMeanwhile, draining, expired, overloaded, poisoned } from './reason.ts'
 import type { Row } from './resource.ts'
 import { Room } from './room.ts'
 import type { Site } from './site.ts'
@@ -51,6 +52,7 @@ export class Branches {
   readonly #site: Site
   readonly #votes: Votes
   readonly #doubts: Doubts
+  readonly #floors: Floors
   readonly #callers: Callers
   readonly #lone: Lone
   readonly #wakes: Wakes
@@ -62,10 +64,11 @@ export class Branches {
   readonly #room: Room<Opening>
   readonly #rollbacks = new Set<Promise<void>>()
 
-  constructor(site: Site, votes: Votes, doubts: Doubts) {
+  constructor(site: Site, votes: Votes, doubts: Doubts, floors: Floors) {
     this.#site = site
     this.#votes = votes
     this.#doubts = doubts
+    this.#floors = floors
     this.#callers = new Callers(site)
     this.#lone = new Lone(site, (id) => this.ended(id))
     this.#wakes = new Wakes(site, (opening) => this.#apply(opening, { kind: 'woke' }))
@@ -187,12 +190,9 @@ export class Branches {
       this.#applyCall(known, { kind: 'first-called', nonce, call })
       return
     }
-    const reason = this.#noRoom()
-    if (reason !== undefined) {
-      this.#callers.answer(asker, message, undefined, { kind: 'refused', reason })
-      return
-    }
-    this.#begin(newBranch({ id, token: this.#newToken(), nonce, trace }, call, world.clock.nowMs(), settings))
+    const reason = this.#hindrance(id)
+    if (reason !== undefined) this.#callers.answer(asker, message, undefined, { kind: 'refused', reason })
+    else this.#begin(newBranch({ id, token: this.#newToken(), nonce, trace }, call, world.clock.nowMs(), settings))
   }
 
   #prepare({ message, listed, named }: Arrived<'prepare'>, asked: Asked): void {
@@ -214,21 +214,21 @@ export class Branches {
     const { id, list, digest, operations, again } = message
     const known = this.#find(id)
     const question = { id, digest, asker, asked }
+    const request = { asker, again }
     if (known !== undefined) {
-      const request = { asker, again }
       this.#apply(known, { kind: 'alone-asked', sealed: { list, digest }, listed, named, request }, asked)
     } else if (operations === undefined || this.#ended.get(id) !== undefined) {
       void this.#lone.settle(question, unknownBranch)
     } else {
-      const reason = this.#noRoom()
+      const reason = this.#hindrance(id)
       if (reason !== undefined) void this.#lone.settle(question, reason)
-      else this.#beginOneShot(message, operations, asked, { asker, again })
+      else this.#beginOneShot(message, operations, asked, request)
     }
   }
 
   #oneShot(message: Prepare, operations: readonly Operation[], asked: Asked): void {
     const { id, list, digest } = message
-    const reason = this.#noRoom()
+    const reason = this.#hindrance(id)
     // Its first copy may be prepared already, by another instance: only an id that is not here is refused.
     if (reason !== undefined) void this.#votes.consult(id, { list, digest }, refusedBallot(reason), asked)
     else this.#beginOneShot(message, operations, asked, undefined)
@@ -249,11 +249,10 @@ export class Branches {
     return { ...work, arrivedAtMs: this.#site.world.clock.nowMs() }
   }
 
-  #noRoom(): Reason | undefined {
-    if (this.#site.isDraining()) return draining
-    if (!this.#room.isFull) return undefined
-    this.#site.metering.refused('maxWaitingForRoom')
-    return overloaded
+  /** Why no branch of this id is opened. */
+  #hindrance(id: TransactionId): Reason | undefined {
+    if (this.#floors.isExpired(id)) return expired
+    return this.#site.isDraining() ? draining : this.#room.refusal()
   }
 
   #newToken(): Token {

@@ -173,7 +173,8 @@ export class Endings {
     const { told } = telling
     this.#branches.drop(id)
     const written = await this.#site.resource.tombstone(id, told.digest)
-    if (written !== 'done') return 'again'
+    // The floor is as good as a tombstone: nothing of this id is prepared any more.
+    if (written !== 'done' && written !== 'expired') return 'again'
     this.#site.emit({ kind: 'finished', id, outcome: 'aborted' })
     this.#applied(telling, 'aborted')
     this.#acknowledge(id, told, 'aborted', { state: 'aborted' })
