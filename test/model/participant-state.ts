@@ -6,8 +6,9 @@ import {
   type Recovery,
   type RecoveryLimits,
 } from '@verdict/participant/internal'
-import type { InstanceId, ParticipantName } from '@verdict/protocol'
-import type { ToParticipant } from './mail.ts'
+import type { InstanceId, ParticipantName, TransactionId } from '@verdict/protocol'
+import type { Choose } from './choice.ts'
+import type { Mail, ToParticipant } from './mail.ts'
 import { budgetMs, instanceOf } from './names.ts'
 import { newResource, type Resource } from './resource.ts'
 
@@ -89,4 +90,14 @@ export function participantIdles({ instances, resource }: Participant): readonly
         : []),
     ]
   })
+}
+
+/** What an event meets: where it happens, and what may come of it. */
+export interface Surroundings {
+  readonly participant: Participant
+  readonly instance: Instance
+  readonly id: TransactionId
+  readonly nature: Nature
+  readonly send: (mail: Mail) => void
+  readonly choose: Choose
 }

@@ -35,21 +35,18 @@ import {
   parseId,
   type Reason,
   type ReportedHazard,
-  type Sweep,
   type TransactionId,
-  type TroubleReport,
-  type Word,
 } from '@verdict/protocol'
 import type { Choose } from './choice.ts'
-import type { Mail, ToParticipant } from './mail.ts'
+import type { Mail, ToParticipant, Word } from './mail.ts'
 import { nothing, refusal, tokenOf } from './names.ts'
 import {
-  type Instance,
   limits,
   type Nature,
   newInstance,
   type Participant,
   type ParticipantEvent,
+  type Surroundings,
 } from './participant-state.ts'
 import { finishIn, lookAt, prepareIn, tombstoneIn } from './resource.ts'
 
@@ -77,15 +74,6 @@ export function advanceParticipant(
     return
   }
   new Desk({ participant, instance, id, nature, send, choose }).happened(event)
-}
-
-interface Surroundings {
-  readonly participant: Participant
-  readonly instance: Instance
-  readonly id: TransactionId
-  readonly nature: Nature
-  readonly send: (mail: Mail) => void
-  readonly choose: Choose
 }
 
 class Desk {
@@ -400,7 +388,7 @@ class Desk {
     this.#at.send({ to: 'run', run, participant: participant.name, message })
   }
 
-  #say(message: Exclude<Word, Sweep | TroubleReport>): void {
+  #say(message: Word['message']): void {
     this.#at.send({ to: 'group', from: 'participant', participant: this.#at.participant.name, message })
   }
 }

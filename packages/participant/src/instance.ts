@@ -18,6 +18,7 @@ import { type Counters, count, noCounters, type Observer } from './event.ts'
 import { Floors } from './floors.ts'
 import { type Addressee, type Inbound, readClient, readGroup } from './inbound.ts'
 import { Metering } from './metering.ts'
+import { Openings } from './openings.ts'
 import type { AnyOperation } from './operation.ts'
 import { Post } from './post.ts'
 import type { Resource } from './resource.ts'
@@ -109,8 +110,10 @@ export class Instance {
     }
     this.#doubts = new Doubts(this.#site)
     this.#floors = new Floors(this.#site, floors)
-    this.#branches = new Branches(this.#site, new Votes(this.#site, this.#doubts), this.#doubts, this.#floors)
-    this.#endings = new Endings(this.#site, this.#branches, this.#doubts)
+    const openings = new Openings(settings.maxNotes)
+    const votes = new Votes(this.#site, this.#doubts)
+    this.#branches = new Branches(this.#site, openings, votes, this.#doubts, this.#floors)
+    this.#endings = new Endings(this.#site, this.#branches, openings, this.#doubts)
     this.#site.metering.observe({
       branches: () => this.#branches.census,
       inDoubt: () => ({ count: this.#doubts.count, oldestMs: this.#doubts.oldestMs }),
