@@ -1,4 +1,4 @@
-import { decodePacket, type Epoch, parseId, type TransactionId } from '@verdict/protocol'
+import { type Announce, decodePacket, type Epoch, parseId, type TransactionId } from '@verdict/protocol'
 import type { DepartingMessage } from '@verdict/runtime/simulated'
 import { InvariantError } from './invariant-error.ts'
 import type { System } from './system.ts'
@@ -17,6 +17,8 @@ export class Memory {
   /** Decided by a participant: the group never has a record of them. */
   readonly #lone = new Set<TransactionId>()
   #horizon = 0 as Epoch
+  /** The newest term that a leader has announced. */
+  #term = 0
 
   constructor(system: System) {
     this.#system = system
@@ -50,7 +52,7 @@ export class Memory {
     const { message } = decodePacket(payload)
     switch (message.type) {
       case 'announce':
-        this.#announced(from, message.horizon)
+        this.#announced(from, message)
         break
       case 'decided':
         if (message.answer.kind === 'expired') this.#expire(from, message.id)
@@ -68,22 +70,27 @@ export class Memory {
     }
   }
 
-  /** What is still kept although the horizon has long passed it; hazards aside, there is nothing. */
+  /** What is still kept although the horizon has long passed it; but for commits that nobody has seen the end of, there is nothing. */
   leftovers(): string[] {
-    const old = [...this.#outcomes.keys()].filter((id) => parseId(id).epoch <= this.#horizon)
+    const isOld = (id: TransactionId): boolean => parseId(id).epoch <= this.#horizon && !this.#isUnseen(id)
+    const old = [...this.#outcomes.keys()].filter(isOld)
     return [
       ...this.#system.running().flatMap((coordinator) => {
         const kept = old.filter((id) => coordinator.record(id) !== undefined)
         return kept.map((id) => `${coordinator.status().replica} keeps the record of ${id}`)
       }),
       ...this.#system.banks.flatMap(({ name, database }) =>
-        database
-          .rows()
-          .flatMap(({ id, state }) =>
-            parseId(id).epoch <= this.#horizon ? [`${name} keeps a row ${state} of ${id}`] : [],
-          ),
+        database.rows().flatMap(({ id, state }) => (isOld(id) ? [`${name} keeps a row ${state} of ${id}`] : [])),
       ),
     ]
+  }
+
+  /** Whether an operator has resolved a branch of this commit that never acknowledged: its record is kept for good. */
+  #isUnseen(id: TransactionId): boolean {
+    const records = this.#system.running().flatMap((coordinator) => coordinator.record(id) ?? [])
+    return records.some(
+      ({ outcome, hazards }) => outcome === 'committed' && hazards.some(({ kind }) => kind === 'never-acknowledged'),
+    )
   }
 
   /** Whether the horizon has passed everything that was ever told. */
@@ -92,8 +99,11 @@ export class Memory {
   }
 
   /** A leader's own state is what it announces: what is gone there had to be behind its horizon, and done with. */
-  #announced(from: string, horizon: Epoch): void {
+  #announced(from: string, { term, horizon }: Announce): void {
     this.#horizon = Math.max(this.#horizon, horizon) as Epoch
+    // A leader that does not know yet that it is deposed announces when an operator has something tried: it lacks what is new.
+    if (term < this.#term) return
+    this.#term = term
     const coordinator = this.#system.coordinators.get(from)
     if (coordinator === undefined) return
     for (const [id, outcome] of this.#outcomes) {

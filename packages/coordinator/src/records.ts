@@ -51,10 +51,12 @@ function placesOf(record: StoredRecord): readonly string[] {
 
 /**
  * Whether a record goes once the horizon has passed its epoch (rule R11): nobody depends on it any more. A holder of a branch that
- * was aborted may as well be told that it expired; one of a committed branch may not.
+ * was aborted may as well be told that it expired; one of a committed branch may not, and a branch that
+ * nobody has seen end may still have one, whatever an operator said of it.
  */
 function isForgettable({ outcome, settled, hazards }: StoredRecord): boolean {
-  return !hazards.some(isOpen) && (settled || outcome === 'aborted')
+  if (hazards.some(isOpen)) return false
+  return outcome === 'aborted' || (settled && !hazards.some(({ kind }) => kind === 'never-acknowledged'))
 }
 
 /** Stores a record; `before` is the one that it takes the place of. */

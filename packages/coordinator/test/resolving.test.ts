@@ -137,4 +137,19 @@ describe('R16: what operators decide', () => {
     log.apply({ kind: 'settled', ids: [id(1)] })
     expect(log.apply({ kind: 'forget' })).toEqual({ kind: 'forgotten', ids: [id(1)] })
   })
+
+  test.each([
+    ['committed', false],
+    ['aborted', true],
+  ] as const)(
+    'a branch that nobody has seen end may still hold it: told to be %s, it is forgotten: %s',
+    (outcome, is) => {
+      const log = new Log()
+      log.decide(decision(id(1), outcome))
+      log.resolve(id(1))
+      log.apply({ kind: 'settled', ids: [id(1)] })
+      log.advance(1)
+      expect(recordOf(log.space, id(1)) === undefined).toBe(is)
+    },
+  )
 })

@@ -40,6 +40,7 @@ import {
   label,
   list,
   listOf,
+  type Members,
   nonce,
   note,
   objectOf,
@@ -54,6 +55,7 @@ import {
 } from './field-schema.ts'
 import { maxBranches, maxBudgetMs, maxCallsPerBranch, maxIdsPerMessage, maxReplicas, maxTextLength } from './limits.ts'
 import { isLone } from './lone.ts'
+import type { Answer, Request } from './message.ts'
 import { checkDigest, checkForGroup, checkOperations, refuse } from './sealed-schema.ts'
 
 /** The member of a union that has this kind, maybe with others of the same shape. */
@@ -203,7 +205,7 @@ const found: z.ZodType<Found> = z.discriminatedUnion('kind', [
   objectOf<Kind<Found, 'none' | 'expired'>>()({ kind: z.enum(['none', 'expired']), id }),
 ])
 
-export const troubleFields = {
+export const troubleFields: { readonly [Name in 'id' | 'kind' | 'note' | 'ageMs']: z.ZodType<Trouble[Name]> } = {
   id,
   kind: z.enum(['quarantined', 'failing', 'overdue', 'poisoned']),
   note,
@@ -259,7 +261,7 @@ const statusReport = objectOf<StatusReport>()({
 })
 
 /** Every request and answer, as it must be to be used. */
-export const clientMessages = [
+export const clientMessages: Members<Request | Answer> = [
   objectOf<Hello>()({ type: z.literal('hello') }),
   objectOf<Welcome>()({
     type: z.literal('welcome'),
@@ -288,4 +290,4 @@ export const clientMessages = [
     found,
   }),
   objectOf<Failure>()({ type: z.literal('failure'), code: label(), message: boundedText(0, 2 * maxTextLength) }),
-] as const
+]

@@ -9,6 +9,7 @@ import {
   instance,
   list,
   listOf,
+  type Members,
   note,
   objectOf,
   outcome,
@@ -35,6 +36,7 @@ import type {
 } from './group-message.ts'
 import { maxBudgetMs, maxIdsPerMessage } from './limits.ts'
 import { operationsHash } from './list.ts'
+import type { Control, Word } from './message.ts'
 import { checkForGroup, refuse } from './sealed-schema.ts'
 
 const leftMs = wholeNumber(0, maxBudgetMs)
@@ -95,7 +97,7 @@ const sweepAnswer = objectOf<SweepAnswer>()({
 })
 
 /** Every word between a group and its participants, as it must be to be used. */
-export const groupMessages = [
+export const groupMessages: Members<Control | Word> = [
   prepare,
   objectOf<VoteMessage>()({ type: z.literal('vote'), id, digest, vote }),
   objectOf<OutcomeMessage>()({
@@ -125,4 +127,4 @@ export const groupMessages = [
   objectOf<Sweep>()({ type: z.literal('sweep'), instance, rows: listOf(sweptRow, 1, maxIdsPerMessage) }),
   sweepAnswer,
   objectOf<Announce>()({ type: z.literal('announce'), term: index, epoch, horizon: epoch }),
-] as const
+]
