@@ -160,12 +160,14 @@ export class Client {
         return
       } catch (error) {
         if (!(error instanceof InDoubt)) throw error
+        // What has expired nobody can tell any more.
+        if (error.expired) return
         await new Promise<void>((resolve) => world.clock.after(200, resolve))
       }
     }
   }
 
-  /** Notes what the client is told; false when it has to ask again. */
+  /** Notes what the client is told; false when asking again can tell more. */
   async #listen(kept: TransactionId | undefined, run: Run, total?: () => number): Promise<boolean> {
     const client = this.process.name
     try {
@@ -174,7 +176,8 @@ export class Client {
       this.told.push({ client, id: receipt.id, outcome, ...(total === undefined ? {} : { total: total() }) })
       return true
     } catch (error) {
-      if (error instanceof InDoubt) return false
+      // What has expired nobody can tell any more.
+      if (error instanceof InDoubt) return error.expired
       if (!(error instanceof TransactionAborted)) throw error
       // A kept id of which nothing is recorded may be run again, and is, when that can help.
       if (kept !== undefined && !error.recorded && error.retryable) return false

@@ -12,6 +12,10 @@ const restWithinMs = 90_000
 /** At rest, a little more time shows whether anything moves again by itself. */
 const afterglowMs = 2_000
 
+/** Only groups that keep no more than this are waited for until they have forgotten all, and of those some: it costs virtual time. */
+const maxAwaitedRetentionMs = 5_000
+const awaitedShare = 0.4
+
 /** What one history was made of. */
 export interface History {
   readonly seed: number
@@ -19,6 +23,9 @@ export interface History {
   readonly aborted: number
   /** Of the committed ones those that a participant decided alone. */
   readonly lone: number
+  /** Transactions of which was told that they had expired, and those that were forgotten once they had been decided. */
+  readonly expired: number
+  readonly forgotten: number
   readonly told: number
   readonly faults: Readonly<Record<string, number>>
   /** Orders of operators that were answered, by what was done. */
@@ -55,7 +62,8 @@ export async function runHistory(
     kept: random.pick([0, 0.5, 1]),
     budgetMs: random.pick([300, 4_000]),
   }
-  const system = new System(simulation, size, plan, drawPace(random.fork('pace')))
+  const pace = drawPace(random.fork('pace'), plan.budgetMs)
+  const system = new System(simulation, size, plan, pace)
   const invariants = new Invariants(system)
   simulation.network.observe((message) => invariants.departed(message))
   simulation.afterEachStep(() => invariants.step())
@@ -66,15 +74,19 @@ export async function runHistory(
   faults.stop()
   system.operator.stop()
   const finished = (): boolean => system.clients.every((client) => client.finished)
-  await rest(simulation, invariants, () => finished() && invariants.leftovers().length === 0, restWithinMs)
+  const leftovers = (): string[] => invariants.leftovers()
+  await rest(simulation, () => finished() && leftovers().length === 0, restWithinMs, leftovers)
   await simulation.run({ untilMs: simulation.nowMs + afterglowMs })
-  await rest(
-    simulation,
-    invariants,
-    () => invariants.leftovers().length === 0 && invariants.replicasAgree(),
-    afterglowMs,
-  )
+  await rest(simulation, () => leftovers().length === 0 && invariants.replicasAgree(), afterglowMs, leftovers)
   invariants.atRest()
+  const isAwaited = random.chance(awaitedShare) && pace.keptEpochs * pace.coordinator.epochMs <= maxAwaitedRetentionMs
+  if (isAwaited)
+    await rest(
+      simulation,
+      () => invariants.isForgotten(),
+      restWithinMs,
+      () => invariants.kept(),
+    )
   return {
     seed,
     ...invariants.counts,
@@ -88,14 +100,14 @@ export async function runHistory(
 
 async function rest(
   simulation: Simulation,
-  invariants: Invariants,
   isAtRest: () => boolean,
   withinMs: number,
+  leftovers: () => readonly string[],
 ): Promise<void> {
   try {
     await simulation.runUntil(isAtRest, { withinMs })
   } catch (error) {
-    const left = invariants.leftovers().join('\n')
+    const left = leftovers().join('\n')
     throw new Error(`${error instanceof Error ? error.message : String(error)}\nNot at rest:\n${left}`, {
       cause: error,
     })

@@ -1,14 +1,11 @@
 import type { DecisionRecord, TransactionId } from '@verdict/protocol'
 import type { DepartingMessage } from '@verdict/runtime/simulated'
-import type { JournalRow } from '@verdict/testing'
 import { accounts, openingBalance } from './bank.ts'
+import { Floors } from './floors.ts'
+import { InvariantError } from './invariant-error.ts'
+import { Memory } from './memory.ts'
 import type { System } from './system.ts'
 import { clocksOf, statementsOf } from './told.ts'
-
-/** A promise was broken. */
-class InvariantError extends Error {
-  override readonly name = 'InvariantError'
-}
 
 /**
  * What must hold in every history (docs/protocol.md, "What is promised"): one outcome for all who are ever told, only committed
@@ -19,20 +16,34 @@ export class Invariants {
   readonly #system: System
   /** The first statement about each id: all later ones must be the same. */
   readonly #told = new Map<TransactionId, { readonly outcome: string; readonly digest: string | undefined }>()
+  /** The record of each id when its outcome was told first; it may be forgotten since. */
+  readonly #records = new Map<TransactionId, DecisionRecord>()
+  readonly #memory: Memory
+  readonly #floors: Floors
   /** The newest epoch and term that each replica told. */
   readonly #clocks = new Map<string, number>()
   readonly #effectsSeen = new Map<string, number>()
   readonly #branches = new Map<string, Set<TransactionId>>()
-  /** Statements that were checked, by outcome. */
-  readonly counts = { committed: 0, aborted: 0, lone: 0 }
+  /** Who committed a lone transaction by a row of its own, which may be deleted since. */
+  readonly #lone = new Map<TransactionId, string>()
+  readonly #counts = { committed: 0, aborted: 0, lone: 0 }
 
   constructor(system: System) {
     this.#system = system
+    this.#memory = new Memory(system)
+    this.#floors = new Floors(system.banks)
+  }
+
+  /** Outcomes that were told, and what became of them. */
+  get counts(): { readonly [what in 'committed' | 'aborted' | 'lone' | 'expired' | 'forgotten']: number } {
+    return { ...this.#counts, ...this.#memory.counts }
   }
 
   /** Checks what a message says, at the moment when it leaves. */
   departed(message: DepartingMessage): void {
     this.#epochsNeverGoDown(message)
+    this.#memory.departed(message)
+    this.#floors.departed(message)
     for (const { id, outcome, digest, by } of statementsOf(message)) {
       if (by === 'lone participant') this.#checkLone(id, outcome, digest, message.from)
       const first = this.#told.get(id)
@@ -40,8 +51,11 @@ export class Invariants {
         if (by === 'participant')
           throw new InvariantError(`${message.from} acknowledged ${outcome} of ${id}, which nobody told it`)
         this.#told.set(id, { outcome, digest })
-        this.counts[outcome] += 1
-        if (by === 'group') this.#checkRecord(id, outcome, message.from)
+        this.#counts[outcome] += 1
+        if (by === 'group') {
+          this.#memory.told(id, outcome, message.from)
+          this.#checkRecord(id, outcome, message.from)
+        }
       } else if (first.outcome !== outcome || (first.digest !== digest && !this.#isOfEveryList(id))) {
         throw new InvariantError(
           `${message.from} tells ${outcome} of ${id} (list ${digest}); ${first.outcome} was told before (list ${first.digest})`,
@@ -68,6 +82,7 @@ export class Invariants {
 
   /** Committed effects exist at most once, only of decided transactions, and never after an abort. Called after each step. */
   step(): void {
+    this.#floors.step()
     for (const { name, database } of this.#system.banks) {
       const effects = database.effects()
       const seen = this.#effectsSeen.get(name) ?? 0
@@ -80,10 +95,12 @@ export class Invariants {
         if (ids.has(id)) throw new InvariantError(`${name} applied ${id} twice`)
         ids.add(id)
         // The row of a lone one is the decision, whether or not anybody could be told: from now on no other outcome may be.
-        if (this.#loneRow(id) !== undefined && !this.#told.has(id)) {
+        if (this.#isLoneRow(id) && !this.#told.has(id)) {
           this.#told.set(id, { outcome: 'committed', digest: effect.name.digest })
-          this.counts.committed += 1
-          this.counts.lone += 1
+          this.#lone.set(id, name)
+          this.#memory.decidedAlone(id)
+          this.#counts.committed += 1
+          this.#counts.lone += 1
         }
         const told = this.#told.get(id)
         if (told?.outcome !== 'committed')
@@ -101,6 +118,16 @@ export class Invariants {
     const total = this.#system.banks.reduce((sum, bank) => sum + bank.total(), 0)
     const expected = this.#system.banks.length * accounts.length * openingBalance
     if (total !== expected) throw new InvariantError(`there is ${total} in all banks, ${expected} were put in`)
+  }
+
+  /** Whether all that was ever decided lies behind the horizon, and nothing of it is kept any more. */
+  isForgotten(): boolean {
+    return this.#memory.isAllBehind() && this.#memory.leftovers().length === 0
+  }
+
+  /** What is kept behind the horizon. */
+  kept(): string[] {
+    return this.#memory.leftovers()
   }
 
   /** Whether anything is still open, prepared, locked or unsettled. */
@@ -122,6 +149,8 @@ export class Invariants {
   #checkLone(id: TransactionId, outcome: string, digest: string | undefined, from: string): void {
     const bank = this.#system.banks.find(({ instances }) => instances.some(({ name }) => name === from))
     const row = bank?.database.rows().find((found) => found.id === id)
+    // It may be deleted by now, behind a floor that was raised since.
+    if (row === undefined && this.#memory.isBehind(id) && this.#lone.has(id) === (outcome === 'committed')) return
     if (row?.state !== outcome)
       throw new InvariantError(`${from} tells ${outcome} of ${id}, its row says ${row?.state}`)
     if (outcome === 'committed' && (row.mode !== 'lone' || row.digest !== digest))
@@ -131,10 +160,11 @@ export class Invariants {
     if (this.#recordsOf(id).length > 0) throw new InvariantError(`${from} decides ${id}, which the group has decided`)
   }
 
-  /** The row by which a participant has committed a lone transaction. */
-  #loneRow(id: TransactionId): JournalRow | undefined {
-    const isIt = (row: JournalRow): boolean => row.id === id && row.mode === 'lone' && row.state === 'committed'
-    return this.#system.banks.flatMap(({ database }) => database.rows().filter(isIt))[0]
+  /** Whether a participant has committed it by a row of its own. */
+  #isLoneRow(id: TransactionId): boolean {
+    return this.#system.banks.some(({ database }) =>
+      database.rows().some((row) => row.id === id && row.mode === 'lone' && row.state === 'committed'),
+    )
   }
 
   #checkRecord(id: TransactionId, outcome: string, by: string): void {
@@ -142,6 +172,7 @@ export class Invariants {
     if (records.length === 0)
       throw new InvariantError(`${by} tells ${outcome} of ${id}, and no running replica has applied a record`)
     for (const record of records) {
+      this.#records.set(id, record)
       if (record.outcome !== outcome)
         throw new InvariantError(`${by} tells ${outcome} of ${id}, the record says ${record.outcome}`)
       if (record.outcome === 'committed') this.#checkPrepared(record)
@@ -163,15 +194,14 @@ export class Invariants {
   }
 
   #checkEffects(id: TransactionId, outcome: string): void {
-    const record = this.#recordsOf(id)[0]
-    const lone = this.#loneRow(id)
+    const record = this.#records.get(id)
+    const lone = this.#lone.get(id)
     if (record !== undefined && lone !== undefined) throw new InvariantError(`${id} is lone, and recorded by the group`)
     for (const { name } of this.#system.banks) {
       const applied = this.#branches.get(name)?.has(id) ?? false
       const expected =
         outcome === 'committed' &&
-        (lone?.participant === name ||
-          record?.branches.some((branch) => branch.participant === name && branch.vote === 'prepared'))
+        (lone === name || record?.branches.some((branch) => branch.participant === name && branch.vote === 'prepared'))
       if (applied !== (expected ?? false))
         throw new InvariantError(`${name} has ${applied ? '' : 'not '}applied ${id}, which was told ${outcome}`)
     }
@@ -204,7 +234,7 @@ export class Invariants {
         if (before !== undefined && before !== outcome)
           throw new InvariantError(`${client} was told ${outcome} of ${id}, ${before} was told before`)
         byId.set(id, outcome)
-        const isCommitted = this.#recordsOf(id)[0]?.outcome === 'committed' || this.#loneRow(id) !== undefined
+        const isCommitted = this.#records.get(id)?.outcome === 'committed' || this.#lone.has(id)
         if (outcome === 'committed' && !isCommitted)
           throw new InvariantError(`${client} was told that ${id} is committed; no record and no row says so`)
         if (outcome !== 'committed' && isCommitted)
