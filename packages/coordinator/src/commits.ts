@@ -30,7 +30,7 @@ import { type ReadableSpace, recordOf } from './records.ts'
 import type { CoordinatorSettings } from './settings.ts'
 import type { Troubles } from './troubles.ts'
 import { costOf, modeOf, newUnderway, resultsOf, type Underway, wholeAge } from './underway.ts'
-import { joinWaiters, type Results, type Waiter, wholeResults } from './waiter.ts'
+import { joinWaiters, type Waiter, wholeResults } from './waiter.ts'
 
 export interface CommitsPorts {
   readonly post: Post
