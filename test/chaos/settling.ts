@@ -9,8 +9,9 @@ import type { System } from './system.ts'
 import type { Watch } from './watch.ts'
 
 /** Once faults have stopped everything is settled within this: longer than any pause between two inquiries of a participant. */
-export const settleTimeoutMs = 90_000
+export const settleTimeoutMs = 120_000
 const pollMs = 200
+const patientMs = 15_000 // for the answer of a database on a machine that is busy with other things
 
 /** Sees the system get on again, and lets all transactions come to their end; returns what had not within the bound, or is wrong. */
 export async function settle(system: System, watch: Watch): Promise<readonly string[]> {
