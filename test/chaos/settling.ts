@@ -58,7 +58,7 @@ async function whatIsOpen(system: System): Promise<readonly string[]> {
   for (const database of system.databases) {
     const sessions = `select 'open: ' || query as gid from pg_stat_activity where state like 'idle in transaction%'`
     const rows = await database
-      .query(`select gid from pg_prepared_xacts union all ${sessions}`)
+      .query(`select gid from pg_prepared_xacts union all ${sessions}`, patientMs)
       .catch(() => [{ gid: 'it does not answer' }])
     open.push(...rows.map(({ gid }) => `the database of ${database.name}: ${String(gid)}`))
   }
