@@ -2,13 +2,11 @@ import { spawn } from 'node:child_process'
 import { cp, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises'
 import { stripTypeScriptTypes } from 'node:module'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { testedSeeds } from '../simulation/history.ts'
-import type { Catcher, Mutant } from './mutant.ts'
+import { type Catcher, type Mutant, pathOf } from './mutant.ts'
 
-const raft = fileURLToPath(new URL('../..', import.meta.url))
-const root = join(raft, '..', '..')
+const root = fileURLToPath(new URL('../..', import.meta.url))
 const vitest = join(root, 'node_modules', 'vitest', 'vitest.mjs')
 
 /** A mutant that runs in circles is caught too. Well above the slowest catcher on a busy machine. */
@@ -16,12 +14,15 @@ const patienceMs = 180_000
 
 const config = `export default { ssr: { resolve: { conditions: ['@verdict/source'] } }, test: { testTimeout: 60_000 } }`
 
+const copied = ['infra', 'packages', 'test', 'node_modules', 'package.json']
+const left = ['.pnpm', 'dist'] // packages of others are linked to: no rule is taken out of them
+
 export interface Run {
   readonly failed: boolean
   readonly output: string
 }
 
-/** A copy of the package in a folder of its own, in which one rule at a time is taken out. */
+/** A copy of the workspace in a folder of its own, in which one rule at a time is taken out. */
 export class Workbench implements AsyncDisposable {
   readonly #folder: string
 
@@ -30,13 +31,13 @@ export class Workbench implements AsyncDisposable {
   }
 
   static async open(): Promise<Workbench> {
-    const folder = await mkdtemp(join(tmpdir(), 'raft-mutants-'))
-    const copy = join(folder, 'packages', 'raft')
-    await mkdir(copy, { recursive: true })
-    for (const part of ['src', 'test', 'package.json'])
-      await cp(join(raft, part), join(copy, part), { recursive: true })
-    await symlink(join(raft, 'node_modules'), join(copy, 'node_modules'))
-    await symlink(join(root, 'node_modules'), join(folder, 'node_modules'))
+    const folder = await mkdtemp(join(tmpdir(), 'verdict-mutants-'))
+    const filter = (path: string): boolean => !left.includes(basename(path))
+    // Links between packages are relative, so that those of the copy lead to its own.
+    const options = { recursive: true, verbatimSymlinks: true, filter }
+    for (const part of copied) await cp(join(root, part), join(folder, part), options)
+    await mkdir(join(folder, 'node_modules'), { recursive: true })
+    await symlink(join(root, 'node_modules', '.pnpm'), join(folder, 'node_modules', '.pnpm'))
     await writeFile(join(folder, 'vitest.config.mjs'), config)
     return new Workbench(folder)
   }
@@ -49,8 +50,9 @@ export class Workbench implements AsyncDisposable {
    * Does something with one rule taken out, then puts it back.
    * @throws Error when the text is not there any more, or what takes its place is no TypeScript.
    */
-  async without<Result>({ file, code, replacement }: Mutant, act: () => Promise<Result>): Promise<Result> {
-    const path = join(this.#folder, 'packages', 'raft', 'src', file)
+  async without<Result>(mutant: Mutant, act: () => Promise<Result>): Promise<Result> {
+    const { file, code, replacement } = mutant
+    const path = join(this.#folder, pathOf(mutant))
     const whole = await readFile(path, 'utf8')
     if (!whole.includes(code))
       throw new Error(`${file} does not contain this any more; find the rule's new text:\n${code}`)
@@ -65,20 +67,18 @@ export class Workbench implements AsyncDisposable {
   }
 
   run(catcher: Catcher): Promise<Run> {
-    if (catcher.kind === 'test') return this.#node([...this.#vitest([catcher.file]), '-t', escaped(catcher.name)])
-    const simulate = join(this.#folder, 'packages', 'raft', 'test', 'simulation', 'simulate.ts')
-    const { from, count } = testedSeeds
-    return this.#node(['--conditions=@verdict/source', simulate, '--from', `${from}`, '--seeds', `${count}`, '--first'])
+    if (catcher.kind === 'test') return this.runTests([catcher])
+    const { simulator, from, count } = catcher
+    const seeds = ['--from', `${from}`, '--seeds', `${count}`, '--first']
+    return this.#node(['--conditions=@verdict/source', join(this.#folder, simulator), ...seeds])
   }
 
-  /** Runs whole files of tests at once. */
-  runFiles(files: readonly string[]): Promise<Run> {
-    return this.#node(this.#vitest(files))
-  }
-
-  #vitest(files: readonly string[]): readonly string[] {
-    const paths = files.map((file) => `test/${file}.test.ts`)
-    return [vitest, 'run', '--root', this.#folder, '--config', 'vitest.config.mjs', '--reporter', 'dot', ...paths]
+  /** Runs tests at once. */
+  runTests(tests: readonly Extract<Catcher, { kind: 'test' }>[]): Promise<Run> {
+    const files = new Set(tests.map(({ file }) => file))
+    const names = tests.map(({ name }) => `${escaped(name)}$`).join('|')
+    const how = ['--root', this.#folder, '--config', 'vitest.config.mjs', '--reporter', 'dot', '--pool', 'threads']
+    return this.#node([vitest, 'run', ...how, ...files, '--testNamePattern', names])
   }
 
   #node(args: readonly string[]): Promise<Run> {
