@@ -12,9 +12,13 @@ const vitest = join(root, 'node_modules', 'vitest', 'vitest.mjs')
 /** A mutant that runs in circles is caught too. Well above the slowest catcher on a busy machine. */
 const patienceMs = 180_000
 
-const config = `export default { ssr: { resolve: { conditions: ['@verdict/source'] } }, test: { testTimeout: 60_000 } }`
+// Most of a run's time goes into making modules of the sources, of which a mutant changes one.
+const config = `export default {
+  ssr: { resolve: { conditions: ['@verdict/source'] } },
+  test: { testTimeout: 60_000, experimental: { fsModuleCache: true } },
+}`
 
-const copied = ['infra', 'packages', 'test', 'node_modules', 'package.json']
+const copied = ['infra', 'packages', 'test', 'node_modules', 'package.json', 'tsconfig.json', 'tsconfig.base.json']
 const left = ['.pnpm', 'dist'] // packages of others are linked to: no rule is taken out of them
 
 export interface Run {

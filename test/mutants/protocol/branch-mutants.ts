@@ -19,7 +19,6 @@ export const branchMutants: readonly ProtocolMutant[] = [
     replacement: '',
     caughtBy: [
       test('coordinator/commits', 'another list waits, and is answered conflict once there is a record (R4)'),
-      attack('branches', 'R4: a request with another list waits for the decision, and hears conflict'),
     ],
   },
   {
@@ -80,7 +79,6 @@ export const branchMutants: readonly ProtocolMutant[] = [
     replacement: 'listed.calls > branch.started',
     caughtBy: [
       test('participant/branch', 'a list with 1 calls refuses a branch that executed 2, and it is gone'),
-      attack('branches', 'R5: a branch that executed more calls than the list names refuses'),
     ],
   },
   {
@@ -93,16 +91,11 @@ export const branchMutants: readonly ProtocolMutant[] = [
   },
   {
     rule: 'R5',
-    fault: 'a doubled call is executed again',
-    file: 'participant/branch-call.ts',
-    code: 'if (call.n <= branch.calls.length) return doubled(branch, call)',
-    replacement: 'if (call.n < branch.calls.length) return doubled(branch, call)',
-    caughtBy: [
-      test(
-        'participant/calls',
-        'runs at its instance, in order; a doubled one gets the kept result; gaps and wrong tokens are refused',
-      ),
-    ],
+    fault: 'a doubled first call is executed again',
+    file: 'participant/branches.ts',
+    code: `known !== undefined && (known.branch.stage !== 'over' || known.branch.nonce === nonce)`,
+    replacement: `known !== undefined && known.branch.stage !== 'over' && known.branch.nonce !== nonce`,
+    caughtBy: [test('participant/calls', 'doubled, runs once and is answered each time')],
   },
   {
     rule: 'R5',
@@ -136,7 +129,7 @@ export const branchMutants: readonly ProtocolMutant[] = [
     file: 'coordinator/commit.ts',
     code: `return branch.namedGone
         ? [propose`,
-    replacement: `return branch.sent > 1
+    replacement: `return branch.sent > 0
         ? [propose`,
     caughtBy: [
       test(
@@ -153,7 +146,6 @@ export const branchMutants: readonly ProtocolMutant[] = [
     replacement: 'return false',
     caughtBy: [
       test('coordinator/commit', 'a copy that waited in vain for the locks of another copy is no refusal'),
-      attack('databases', 'R7: a deadlock between one-shots ends by lock time-outs too'),
     ],
   },
   {

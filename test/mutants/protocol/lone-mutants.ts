@@ -10,7 +10,6 @@ export const loneMutants: readonly ProtocolMutant[] = [
     code: 'const buried = await resource.tombstone(id, digest)',
     replacement: `const buried: string = 'done'`,
     caughtBy: [
-      test('participant/lone', 'that is refused leaves a tombstone before that is told, and no copy of it commits (hole 2)'),
       attack(
         'lone',
         'R9, hole 2: what was told aborted stays so, though an earlier copy of the request arrives when it would succeed',
@@ -44,7 +43,6 @@ export const loneMutants: readonly ProtocolMutant[] = [
     code: 'const rowAlways = branch.nonce === undefined && !branch.readOnly',
     replacement: 'const rowAlways = false',
     caughtBy: [
-      test('participant/lone', 'that only read keeps a row, since it may write when it runs again (hole 13)'),
       attack('lone', 'R9, R10, hole 13: a one-shot that only read has a row, and does not write when it runs again'),
     ],
   },
@@ -99,7 +97,6 @@ export const loneMutants: readonly ProtocolMutant[] = [
         'protocol/codec',
         'for a group names two branches or more, but under an id that is kept, and one for a participant alone',
       ),
-      attack('lone', 'R4, R9: lone and logged never mix: a group takes no commit, abort or prepare of one branch'),
     ],
   },
   {
@@ -109,7 +106,6 @@ export const loneMutants: readonly ProtocolMutant[] = [
     code: `branches.length === 1 && parseId(id).mark === 'once'`,
     replacement: 'branches.length === 1 && parseId(id).epoch > 0',
     caughtBy: [
-      test('client/lone', 'under an id that the caller keeps is logged'),
       attack('lone', 'R9, R17: under an id that the caller keeps one branch is logged, and no participant decides it'),
     ],
   },
@@ -120,7 +116,6 @@ export const loneMutants: readonly ProtocolMutant[] = [
     code: 'if (!onlyRead || commit.kept) return',
     replacement: 'if (!onlyRead) return',
     caughtBy: [
-      test('coordinator/commit', 'an id of the caller is always recorded'),
       attack('reruns', 'R10, R17: reads under a kept id are logged, so that a run of it after them is not executed'),
     ],
   },
@@ -131,7 +126,6 @@ export const loneMutants: readonly ProtocolMutant[] = [
     code: `if (event.nonce !== branch.nonce) return [answer(event.call, { kind: 'busy' })]`,
     replacement: '',
     caughtBy: [
-      test('participant/calls', 'of another run of the same id is told busy while the branch is open, prepared and ended'),
       attack('reruns', 'R17: runs that overlap share no branch: the second one sees no result of the first'),
     ],
   },
@@ -143,7 +137,6 @@ export const loneMutants: readonly ProtocolMutant[] = [
     replacement: 'const before = kept && endsAtMs < 0 ? await findBefore(',
     caughtBy: [
       test('client/kept', 'that was committed is told so, and nothing runs'),
-      attack('reruns', 'R17: a run of what is committed already does not run again, and is told so'),
     ],
   },
   {
@@ -161,7 +154,6 @@ export const loneMutants: readonly ProtocolMutant[] = [
     code: 'if (!kept) throw new TransactionAborted(id, conflict, true)',
     replacement: 'if (kept || !kept) throw new TransactionAborted(id, conflict, true)',
     caughtBy: [
-      test('client/kept', 'whose commit is answered conflict is told what the other run came to'),
       attack('reruns', 'R4, R17: a run whose list lost against that of another run is told what that one came to'),
     ],
   },

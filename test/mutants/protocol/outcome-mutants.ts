@@ -10,7 +10,6 @@ export const outcomeMutants: readonly ProtocolMutant[] = [
     code: `return { kind: 'hazard', hazard: 'effects-lost' }`,
     replacement: `return { kind: 'acknowledge', applied: 'committed' }`,
     caughtBy: [
-      test('participant/outcomes', 'for what is not there is a hazard: no tombstone, no acknowledgement (attack 7)'),
       attack(
         'databases',
         'R8, R16: a failover that loses the prepare is a hazard: told, recorded, never acknowledged, never settled',
@@ -23,7 +22,7 @@ export const outcomeMutants: readonly ProtocolMutant[] = [
     file: 'participant/ending.ts',
     code: 'return row.digest === told.digest && row.token === told.token',
     replacement: 'return row.digest === told.digest',
-    caughtBy: [test('participant/ending', 'a row that is prepared, other token and is told committed')],
+    caughtBy: [test('participant/ending', 'prepared, other token > and is told committed')],
   },
   {
     rule: 'R8',
@@ -40,7 +39,6 @@ export const outcomeMutants: readonly ProtocolMutant[] = [
     code: `return { kind: 'tombstone' }`,
     replacement: `return { kind: 'acknowledge', applied: 'aborted' }`,
     caughtBy: [
-      test('participant/outcomes', 'for what is not there leaves a tombstone, and is acknowledged after it'),
       attack('branches', 'R8: a prepare that arrives after the abort finds a tombstone, and prepares nothing'),
     ],
   },
@@ -51,7 +49,6 @@ export const outcomeMutants: readonly ProtocolMutant[] = [
     code: `return { kind: 'hazard', hazard: 'aborted-met-committed' }`,
     replacement: `return { kind: 'acknowledge', applied: 'aborted' }`,
     caughtBy: [
-      test('participant/outcomes', 'for what was committed is a hazard, and is not acknowledged'),
       attack('databases', 'R16: a branch that somebody committed by hand, though it is aborted, is a hazard'),
     ],
   },
@@ -61,6 +58,14 @@ export const outcomeMutants: readonly ProtocolMutant[] = [
     file: 'participant/endings.ts',
     code: 'if (isOutcome(told) && !isOutcome(before.told)) this.#told.set(id, telling)',
     replacement: 'if (isOutcome(told) && isOutcome(before.told)) this.#told.set(id, telling)',
+    caughtBy: [test('participant/outcomes', 'takes the place of a word that is none')],
+  },
+  {
+    rule: 'R8',
+    fault: 'a word that is no outcome takes the place of one',
+    file: 'participant/endings.ts',
+    code: 'if (isOutcome(told) && !isOutcome(before.told)) this.#told.set(id, telling)',
+    replacement: 'if (before.told.digest === told.digest) this.#told.set(id, telling)',
     caughtBy: [test('participant/outcomes', 'stays an outcome, whatever is told meanwhile that is none')],
   },
   {
@@ -91,7 +96,6 @@ export const outcomeMutants: readonly ProtocolMutant[] = [
     code: `return branch?.vote === 'prepared' ?`,
     replacement: `return branch?.vote === 'prepared' && !record.settled ?`,
     caughtBy: [
-      test('coordinator/inquiry', 'the same, acknowledged before'),
       attack('databases', 'R8: a failover that loses COMMIT PREPARED is told committed again, though it had acknowledged'),
     ],
   },
@@ -145,7 +149,6 @@ export const outcomeMutants: readonly ProtocolMutant[] = [
     replacement: 'if (!onlyRead || commit.kept || commit.branches.length > 1) return',
     caughtBy: [
       test('coordinator/commit', 'nothing is proposed when every called branch only read'),
-      attack('decisions', 'R10: reads alone are told as such, and write nothing to the log'),
     ],
   },
   {

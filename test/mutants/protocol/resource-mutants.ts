@@ -62,7 +62,7 @@ export const resourceMutants: readonly ProtocolMutant[] = [
     code: `if (row.history === 'changed' && told.kind !== 'released') return { kind: 'quarantine' }`,
     replacement: '',
     caughtBy: [
-      test('participant/ending', 'a row that is prepared, history changed and is told discard'),
+      test('participant/ending', 'a row that is prepared, history changed > and is told discard'),
       attack('databases', 'R13: after a failover only an outcome ends a prepared branch, not the word that there is none'),
     ],
   },
@@ -81,7 +81,6 @@ export const resourceMutants: readonly ProtocolMutant[] = [
     code: `return [{ kind: 'consult', sealed, otherwise: busyUnderway }]`,
     replacement: `return [{ kind: 'consult', sealed, otherwise: refusedBallot(unknownBranch) }]`,
     caughtBy: [
-      test('participant/branch', 'nothing is rolled back, and nothing that is not seen yet is refused'),
       attack('recovery', 'R14: a PREPARE whose answer is lost is neither refused nor rolled back: it may happen later'),
     ],
   },
@@ -92,7 +91,6 @@ export const resourceMutants: readonly ProtocolMutant[] = [
     code: `return { kind: 'prepared', token: row.token, ...(row.results === undefined ? {} : { results: row.results }) }`,
     replacement: 'return otherwise',
     caughtBy: [
-      test('participant/votes', 'finds the prepared branch and votes for it with its token (attacks 15, 22)'),
       attack('recovery', 'R14: an instance that was restarted after it prepared votes by the name of the prepared transaction'),
     ],
   },
@@ -102,7 +100,7 @@ export const resourceMutants: readonly ProtocolMutant[] = [
     file: 'participant/branch-prepare.ts',
     code: 'row.digest !== sealed.digest || row.token !== branch.token',
     replacement: 'row.digest !== sealed.digest',
-    caughtBy: [test('participant/votes', 'the row of another opening is what counts')],
+    caughtBy: [test('participant/branch', 'what another opening prepared meanwhile is not held here')],
   },
   {
     rule: 'R14',
