@@ -3,6 +3,7 @@ import { configDefaults, type TestProjectConfiguration, type ViteUserConfig } fr
 
 const raft = 'packages/raft/test/**/*.test.ts'
 const simulation = 'test/simulation/**/*.test.ts'
+const model = 'test/model/*.test.ts'
 const conformance = 'test/conformance/**/*.test.ts'
 const endToEnd = 'test/end-to-end/**/*.test.ts'
 const everywhere = ['{packages,services}/*/test/**/*.test.ts', 'test/**/*.test.ts']
@@ -19,7 +20,9 @@ function part(
       name,
       include,
       exclude:
-        name === 'unit' ? [...configDefaults.exclude, raft, simulation, conformance, endToEnd] : configDefaults.exclude,
+        name === 'unit'
+          ? [...configDefaults.exclude, raft, simulation, model, conformance, endToEnd]
+          : configDefaults.exclude,
       testTimeout: limits.timeoutMs,
       hookTimeout: Math.max(limits.timeoutMs, 30_000), // a hook may start a PostgreSQL server
       // Parts that measure time with real processes come last and one file at a time: each file alone fills two cores.
@@ -39,6 +42,7 @@ const config: ViteUserConfig = {
       part('unit', everywhere, { timeoutMs: 30_000 }),
       part('raft', [raft], { timeoutMs: 60_000 }),
       part('simulation', [simulation], { timeoutMs: 180_000 }),
+      part('model', [model], { timeoutMs: 180_000 }),
       part('conformance', [conformance], { timeoutMs: 60_000, alone: true }),
       part('end-to-end', [endToEnd], { timeoutMs: 120_000, alone: true }),
     ],

@@ -1,10 +1,10 @@
 import { type ChildProcess, execFileSync, type SpawnOptions, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { chownSync, cpSync, existsSync, mkdtempSync, realpathSync, rmSync, statSync } from 'node:fs'
+import { appendFileSync, chownSync, cpSync, existsSync, mkdtempSync, realpathSync, rmSync, statSync } from 'node:fs'
 import { createRequire } from 'node:module'
-import { type AddressInfo, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
+import { freePort } from './port.ts'
 import { ended, Guard, lineOf } from './process.ts'
 
 const initTimeoutMs = 60_000 // initdb needs 1 s alone, and was seen to need 10 s on a busy machine
@@ -18,6 +18,12 @@ export interface PostgresOptions {
   readonly maxConnections?: number
   /** Other server settings by name, for example `{ fsync: 'off' }`. */
   readonly settings?: Readonly<Record<string, string>>
+  /** An empty folder for its data, for example on a disk of its own. Default: one that is removed with the server. */
+  readonly folder?: string
+  /** What the server is started by, before its own command: for example `['nsenter', '--net=/run/netns/a']`. Only as root. */
+  readonly launcher?: readonly string[]
+  /** A network, such as `10.0.0.0/8`, from which anybody may connect too. */
+  readonly openTo?: string
 }
 
 /** A PostgreSQL server of one's own on 127.0.0.1, with a data folder of its own. */
@@ -25,6 +31,8 @@ export interface PostgresServer extends AsyncDisposable {
   /** For `pg`: user `postgres`, database `postgres`, no password. */
   readonly url: string
   readonly port: number
+  /** The process id of the server's first process, while it runs. */
+  readonly pid: number | undefined
   /**
    * Crashes the server: it flushes nothing, ends every session and recovers from its log at the next start. This is
    * `SIGQUIT`; after a `SIGKILL` busy backends would live on and keep the next start away for minutes.
@@ -82,6 +90,11 @@ function unprivilegedAccount(): Account | undefined {
   return { uid: id('-u'), gid: id('-g') }
 }
 
+/** Gives root's rights away, and becomes the program that follows. */
+function become({ uid, gid }: Account): readonly string[] {
+  return ['setpriv', '--reuid', String(uid), '--regid', String(gid), '--clear-groups', '--']
+}
+
 /** Whether every user may pass through all folders above, as a checkout in a private home folder does not allow. */
 function isReachable(path: string): boolean {
   const above = dirname(path)
@@ -90,17 +103,19 @@ function isReachable(path: string): boolean {
 
 class Server implements PostgresServer {
   readonly #folder = mkdtempSync(join(tmpdir(), 'verdict-postgres-'))
-  readonly #data = join(this.#folder, 'data')
+  readonly #data: string
   readonly #guard = new Guard('QUIT', this.#folder)
   readonly #settings: readonly string[]
   readonly #programs: string
   readonly #spawning: SpawnOptions
+  readonly #launcher: readonly string[]
+  readonly #openTo: string | undefined
   #child: ChildProcess | undefined
   #port = 0
 
   private constructor(options: PostgresOptions) {
     const settings = {
-      listen_addresses: '127.0.0.1',
+      listen_addresses: options.openTo === undefined ? '127.0.0.1' : '*',
       unix_socket_directories: '',
       max_prepared_transactions: String(options.maxPreparedTransactions ?? 256),
       max_connections: String(options.maxConnections ?? 300),
@@ -108,13 +123,17 @@ class Server implements PostgresServer {
     }
     this.#settings = Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`])
     const account = unprivilegedAccount()
+    const { folder: parent = this.#folder, launcher = [] } = options
+    this.#data = join(parent, 'data')
+    this.#openTo = options.openTo
+    this.#launcher = account === undefined || launcher.length === 0 ? [] : [...launcher, ...become(account)]
     this.#spawning = { cwd: this.#folder, stdio: ['ignore', 'ignore', 'pipe'], ...account }
     const programs = postgresPrograms()
     const copied = join(this.#folder, 'native')
     const copy = account !== undefined && !isReachable(programs)
     if (copy) cpSync(dirname(programs), copied, { recursive: true, verbatimSymlinks: true })
     this.#programs = copy ? join(copied, 'bin') : programs
-    if (account) chownSync(this.#folder, account.uid, account.gid)
+    if (account) for (const owned of [this.#folder, parent]) chownSync(owned, account.uid, account.gid)
   }
 
   static async start(options: PostgresOptions): Promise<Server> {
@@ -133,6 +152,10 @@ class Server implements PostgresServer {
     return this.#port
   }
 
+  get pid(): number | undefined {
+    return this.#child?.exitCode === null && this.#child.signalCode === null ? this.#child.pid : undefined
+  }
+
   get url(): string {
     return `postgres://postgres@127.0.0.1:${this.#port}/postgres`
   }
@@ -140,7 +163,11 @@ class Server implements PostgresServer {
   async restart(): Promise<void> {
     await this.kill()
     const args = ['-D', this.#data, '-p', String(this.#port), ...this.#settings]
-    const child = spawn(join(this.#programs, executable('postgres')), args, this.#spawning)
+    const program = join(this.#programs, executable('postgres'))
+    const [launcher, ...words] = [...this.#launcher, program, ...args]
+    // Whoever launches it may need the rights that the server has to give away.
+    const spawning = this.#launcher.length === 0 ? this.#spawning : { ...this.#spawning, uid: 0, gid: 0 }
+    const child = spawn(launcher ?? program, words, spawning)
     this.#child = child
     this.#guard.watch(child)
     if (!child.stderr) throw new Error('unreachable: the server was started without a pipe for its log')
@@ -170,6 +197,8 @@ class Server implements PostgresServer {
     })
     const [code] = await once(child, 'close')
     if (code !== 0) throw new Error(`initdb ended with ${code}: ${log.trim()}`)
+    if (this.#openTo !== undefined)
+      appendFileSync(join(this.#data, 'pg_hba.conf'), `host all all ${this.#openTo} trust\n`)
   }
 
   async #startOnFreePort(): Promise<void> {
@@ -189,13 +218,4 @@ class Server implements PostgresServer {
     await ended(this.#child)
     this.#child = undefined
   }
-}
-
-async function freePort(): Promise<number> {
-  const probe = createServer().listen(0, '127.0.0.1')
-  await once(probe, 'listening')
-  const { port } = probe.address() as AddressInfo
-  probe.close()
-  await once(probe, 'close')
-  return port
 }

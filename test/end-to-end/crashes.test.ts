@@ -70,6 +70,13 @@ describe('kill -9 of payments, whose other instance lives on', () => {
   test.each(ofPostgres)('$point: $told', (crash) => placeThroughCrash(shop.payments, crash, { restart: 'afterwards' }))
 })
 
+test('kill -9 of the last instance of payments while it holds a prepared branch: it starts again, and finishes it', async () => {
+  const [last, other] = shop.payments
+  await other.kill()
+  await placeThroughCrash([last], { point: 'after vote', told: 'committed' })
+  await other.start()
+})
+
 describe('kill -9 of the only instance of orders', () => {
   test.each(ofPostgres)('$point: $told', (crash) => placeThroughCrash([shop.orders], crash))
 })

@@ -30,6 +30,11 @@ export interface OneCall {
   readonly endsAtMs: number
   readonly signal: AbortSignal
   readonly tally: Tally
+  /**
+   * Told where the branch is held, in the turn in which a value comes: the same answer may come a second time in it, and whoever
+   * does not know the opening yet would take that for a stray's.
+   */
+  readonly onOpening: (opening: Opening) => void
 }
 
 /** What became of a call. Anything but a value poisons the transaction. */
@@ -74,7 +79,11 @@ async function askForResult(line: Line, call: OneCall, { trace, resent }: Traced
       ...trace,
     }),
     from: (by) => by.kind === 'participant' && by.participant === participant,
-    read: (answer) => readResult(answer, call),
+    read: (answer) => {
+      const taken = readResult(answer, call)
+      if (taken?.kind === 'answer' && taken.value.kind === 'value') call.onOpening(taken.value.opening)
+      return taken
+    },
     timing: callTiming,
     deadlineMs: endsAtMs,
     signal,

@@ -16,7 +16,7 @@ import {
   type TransactionId,
 } from '@verdict/protocol'
 import type { Timer } from '@verdict/runtime'
-import { type Branches, beginCall, callAnswered, newBranches, openings, poison } from './branches.ts'
+import { type Branches, beginCall, callAnswered, newBranches, type Opening, openings, poison } from './branches.ts'
 import { callOperation, otherRun } from './call.ts'
 import type { Tally } from './cost.ts'
 import { ClientError, TransactionAborted } from './errors.ts'
@@ -163,11 +163,23 @@ export class Interactive implements Transaction {
     const { id, nonce, endsAtMs, tally } = this
     const { branch, n } = beginCall(this.branches, participant)
     const signal = this.ending.signal
-    const called = await callOperation(this.line, { id, nonce, branch, n, operation, endsAtMs, signal, tally })
+    const onOpening = (opening: Opening): void => {
+      callAnswered(branch, opening)
+      this.line.held.add(opening.token)
+    }
+    const called = await callOperation(this.line, {
+      id,
+      nonce,
+      branch,
+      n,
+      operation,
+      endsAtMs,
+      signal,
+      tally,
+      onOpening,
+    })
     switch (called.kind) {
       case 'value':
-        callAnswered(branch, called.opening)
-        this.line.held.add(called.opening.token)
         return called.value
       case 'busy':
         this.busy = true

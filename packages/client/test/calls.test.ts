@@ -1,9 +1,30 @@
-import { TransactionAborted } from '@verdict/client'
+import { connect, TransactionAborted } from '@verdict/client'
 import { encodePacket, operationScope } from '@verdict/protocol'
+import type { Bus } from '@verdict/runtime'
 import { describe, expect, test } from 'vitest'
 import { type Inventory, type Payments, Stage, value } from './stage.ts'
 
 const input = { account: 'ada', cents: 5 }
+
+/** A bus on which each message comes a second time, at once: as when an answer and its repetition were read together. */
+function hearingTwice(bus: Bus): Bus {
+  return {
+    maxPayloadBytes: bus.maxPayloadBytes,
+    publish: (...args) => bus.publish(...args),
+    subscribe: (subject, handler, options) =>
+      bus.subscribe(
+        subject,
+        (message) => {
+          handler(message)
+          handler(message)
+        },
+        options,
+      ),
+    flush: () => bus.flush(),
+    close: () => bus.close(),
+    [Symbol.asyncDispose]: () => bus.close(),
+  }
+}
 
 describe('calls', () => {
   test('to one participant run one after another on the instance that holds the branch', async () => {
@@ -74,6 +95,17 @@ describe('calls', () => {
     const released = stage.releases.map(({ release }) => release.token)
     expect(strays).not.toEqual([])
     expect(released).toEqual(expect.arrayContaining(strays))
+  })
+
+  test('that are answered twice in one turn keep their branch', async () => {
+    const stage = new Stage()
+    stage.participant('payments')
+    const told = await stage.play(async (_, world) => {
+      await using verdict = await connect({ world: { ...world, bus: hearingTwice(world.bus) }, owner: 'checkout' })
+      return await verdict.transaction((tx) => tx.on<Payments>('payments').debit(input))
+    })
+    expect(told.outcome).toBe('committed')
+    expect(stage.releases).toEqual([])
   })
 
   test('believe nobody but the participant that was called, and no answer to another call', async () => {

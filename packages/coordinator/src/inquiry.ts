@@ -44,6 +44,11 @@ export function answerHolder(
   return branch?.vote === 'prepared' ? { id, digest, answer: 'committed', ...named } : withoutOutcome('discard')
 }
 
+/** Whether an answer rests on a record: only that may be told before leadership is confirmed (rules R1, R3). */
+export function restsOnRecord({ answer }: HolderAnswer): boolean {
+  return answer === 'committed' || answer === 'aborted' || answer === 'discard'
+}
+
 /** The list that a holder sent along, if it is the one its digest binds and names the branch that it holds. */
 export function trustedList(asker: ParticipantName, held: HeldBranch): BranchList | undefined {
   if (held.list === undefined || digestOf(held.id, held.list) !== held.digest) return undefined

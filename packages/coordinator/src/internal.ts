@@ -1,2 +1,7 @@
 export { type Command, decodeCommand, encodeCommand } from './command.ts'
-export { type Applied, decisions, epochOf, horizonOf, recordOf, unsettled } from './decisions.ts'
+export { advanceCommit, type CommitEffect, type CommitEvent } from './commit.ts'
+export { type Commit, type CommitTiming, newCommit } from './commit-state.ts'
+export { type Applied, countsHazard, decisions, epochOf, horizonOf, recordOf, unsettled } from './decisions.ts'
+export { advanceDelivery, type Delivery, type DeliveryEvent, newDelivery } from './delivery.ts'
+export { answerHolder, lookUp, restsOnRecord, trustedList } from './inquiry.ts'
+export { answerFrom } from './waiter.ts'

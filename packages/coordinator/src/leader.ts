@@ -32,7 +32,7 @@ import { Commits } from './commits.ts'
 import { type Applied, countsHazard, epochOf, horizonOf, isReleased, recordOf } from './decisions.ts'
 import { Deliveries } from './deliveries.ts'
 import type { CoordinatorEvent } from './event.ts'
-import { answerHolder, lookUp } from './inquiry.ts'
+import { answerHolder, lookUp, restsOnRecord } from './inquiry.ts'
 import type { CoordinatorMetering } from './metering.ts'
 import { Orders } from './orders.ts'
 import { Overdue } from './overdue.ts'
@@ -292,7 +292,7 @@ export class Leader {
       const horizon = horizonOf(replica.space)
       post.tell(participant, instance, { type: 'inquiryAnswer', answers, horizon } satisfies InquiryAnswer)
     }
-    if (answers.every(({ answer }) => answer === 'committed' || answer === 'aborted' || answer === 'discard')) tell()
+    if (answers.every(restsOnRecord)) tell()
     else this.onceConfirmed(tell)
   }
 

@@ -44,7 +44,7 @@ export function joinWaiters(waiters: Waiter[], waiter: Waiter, limit: number): v
  */
 export function answerFrom(
   record: DecisionRecord,
-  { digest, oneShot, cost }: Waiter,
+  { digest, oneShot, cost }: Pick<Waiter, 'digest' | 'oneShot' | 'cost'>,
   applied: boolean,
   results: Results | undefined,
 ): Answer {

@@ -104,8 +104,8 @@ describe('R1: the first decision applied for an id is its record', () => {
 
   test('committed with a prepared branch whose opening is not known is malformed', () => {
     const whole = decision(id(1), 'committed')
-    const branches = whole.branches.map(({ token, ...bare }, place) => (place === 0 && token !== undefined ? bare : { token, ...bare }))
-    expect(new Log().decide({ ...whole, branches } as Decision)).toMatchObject({ kind: 'malformed' })
+    const branches: DecidedBranch[] = [{ participant: p, vote: 'prepared' }, ...whole.branches.slice(1)]
+    expect(new Log().decide({ ...whole, branches })).toMatchObject({ kind: 'malformed' })
   })
 
   test.each(['committed', 'aborted'] as const)('%s without any branch is malformed', (outcome) => {

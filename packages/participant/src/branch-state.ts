@@ -179,6 +179,23 @@ export function isOpen({ stage }: Branch): boolean {
   return stage === 'opening' || stage === 'open'
 }
 
+/** Whether a first call under this nonce opens another branch: a run may, once the one before it is over (rule R17). */
+export function mayBeOpenedAnew(branch: Branch, nonce: Nonce): boolean {
+  return branch.stage === 'over' && branch.nonce !== nonce
+}
+
+/** Whether a one-shot under this digest runs beside what is remembered: the same one runs once (rule R5). */
+export function mayRunAnew({ stage, sealed }: Branch, digest: Digest): boolean {
+  return stage === 'over' && sealed?.digest !== digest
+}
+
+/** What is known of the row from the branch alone; undefined when only the resource can tell. */
+export function rowOf({ stage, sealed, token }: Branch): Row | undefined {
+  if (stage === 'preparing' || stage === 'committing') return { state: 'underway' }
+  if (stage !== 'prepared' || sealed === undefined) return undefined
+  return { state: 'prepared', digest: sealed.digest, token, history: 'same' }
+}
+
 /** Whether it holds nothing in the resource any more, and is kept only to repeat itself. */
 export function isNote({ stage }: Branch): boolean {
   return stage === 'over' || stage === 'read-only' || stage === 'gone'

@@ -16,7 +16,17 @@ import { refusedBallot, unknownBranch } from './ballot.ts'
 import { advanceBranch, newBranch, newOneShot } from './branch.ts'
 import { arrivedCall } from './branch-call.ts'
 import { consult } from './branch-prepare.ts'
-import { type Asker, type BranchEffect, type BranchEvent, isNote, isOpen, type LoneRequest } from './branch-state.ts'
+import {
+  type Asker,
+  type BranchEffect,
+  type BranchEvent,
+  isNote,
+  isOpen,
+  type LoneRequest,
+  mayBeOpenedAnew,
+  mayRunAnew,
+  rowOf,
+} from './branch-state.ts'
 import { Callers } from './callers.ts'
 import type { Doubts } from './doubts.ts'
 import type { Inbound } from './inbound.ts'
@@ -100,10 +110,8 @@ export class Branches {
 
   /** What this instance knows of the row without looking; undefined when it has to look. */
   row(id: TransactionId): Row | undefined {
-    const branch = this.#live.get(id)?.branch
-    if (branch?.stage === 'preparing' || branch?.stage === 'committing') return { state: 'underway' }
-    if (branch?.stage !== 'prepared' || branch.sealed === undefined) return undefined
-    return { state: 'prepared', digest: branch.sealed.digest, token: branch.token, history: 'same' }
+    const opening = this.#live.get(id)
+    return opening && rowOf(opening.branch)
   }
 
   /** Values of a one-shot that this instance prepared. */
@@ -175,8 +183,7 @@ export class Branches {
       this.#callers.answer(asker, message, undefined, { kind: 'busy' })
       return
     }
-    // Another run of the same id may open a branch once the one before it is over (rule R17).
-    if (known !== undefined && (known.branch.stage !== 'over' || known.branch.nonce === nonce)) {
+    if (known !== undefined && !mayBeOpenedAnew(known.branch, nonce)) {
       this.#applyCall(known, { kind: 'first-called', nonce, call })
       return
     }
@@ -192,7 +199,7 @@ export class Branches {
     const { id, list, digest, operations } = message
     const sealed = { list, digest }
     const known = this.#find(id)
-    const isAnew = known === undefined || (known.branch.stage === 'over' && known.branch.sealed?.digest !== digest)
+    const isAnew = known === undefined || mayRunAnew(known.branch, digest)
     if (listed.kind === 'oneShot' && operations !== undefined && isAnew && this.#ended.get(id) === undefined) {
       this.#oneShot(message, operations, asked)
     } else if (known !== undefined) {

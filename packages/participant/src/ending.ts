@@ -1,4 +1,4 @@
-import type { Digest, Outcome, ReportedHazard, Token } from '@verdict/protocol'
+import type { Digest, InquiryAnswer, Outcome, ReportedHazard, Token } from '@verdict/protocol'
 import type { BranchKey, Row } from './resource.ts'
 
 /** What a group told about one transaction: an outcome, or that there is none for the branch asked about. */
@@ -15,6 +15,33 @@ export type Told =
 interface WithoutOutcome {
   readonly kind: 'discard' | 'expired' | 'released'
   readonly digest: Digest
+}
+
+/** What an answer to an inquiry tells; undefined when it tells nothing yet. */
+export function toldBy({ digest, token, answer }: InquiryAnswer['answers'][number]): Told | undefined {
+  switch (answer) {
+    case 'committed':
+    case 'aborted':
+      return { kind: answer, digest, token }
+    case 'discard':
+    case 'expired':
+    case 'released':
+      return { kind: answer, digest }
+    case 'pending':
+      return undefined
+  }
+}
+
+export function isOutcome({ kind }: Told): boolean {
+  return kind === 'committed' || kind === 'aborted'
+}
+
+/**
+ * Whether what an instance remembers of the row is enough to end it. Memory is enough for an outcome; whether the store is still the
+ * one that prepared, only the store can say (rule R13).
+ */
+export function isEnough(known: Row, told: Told): boolean {
+  return isOutcome(told) || known.state === 'underway'
 }
 
 /** What a participant does about it. */

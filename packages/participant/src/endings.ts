@@ -4,7 +4,7 @@ import { labels, otherLabel, spanEvents } from '@verdict/protocol/telemetry'
 import type { Timer } from '@verdict/runtime'
 import type { Branches } from './branches.ts'
 import type { Doubts } from './doubts.ts'
-import { type Ending, endingFor, type Told } from './ending.ts'
+import { type Ending, endingFor, isEnough, isOutcome, type Told } from './ending.ts'
 import type { Row } from './resource.ts'
 import type { Site } from './site.ts'
 import { markFailed, type Notice, recordThrown } from './tracing.ts'
@@ -104,9 +104,8 @@ export class Endings {
   async #attempt(id: TransactionId, telling: Telling): Promise<Attempt> {
     const { told } = telling
     try {
-      // Memory is enough for an outcome. Whether the store is still the one that prepared, only the store can say (rule R13).
       const known = this.#branches.row(id)
-      const row = known !== undefined && (isOutcome(told) || known.state === 'underway') ? known : await this.#look(id)
+      const row = known !== undefined && isEnough(known, told) ? known : await this.#look(id)
       return await this.#apply(id, telling, row, endingFor(row, told))
     } catch (failed) {
       recordThrown(failed)
@@ -233,10 +232,6 @@ export class Endings {
 
 /** Any pause has reached its maximum by then; it keeps the power finite. */
 const maxDoublings = 20
-
-function isOutcome({ kind }: Told): boolean {
-  return kind === 'committed' || kind === 'aborted'
-}
 
 function describe(thrown: unknown): string {
   return thrown instanceof Error ? thrown.message : String(thrown)

@@ -10,6 +10,7 @@ import {
 import type { BusMessage, Subscription, Timer, World } from '@verdict/runtime'
 import { Branches } from './branches.ts'
 import { Doubts } from './doubts.ts'
+import { toldBy } from './ending.ts'
 import { Endings } from './endings.ts'
 import { type Counters, count, noCounters, type Observer } from './event.ts'
 import { type Addressee, type Inbound, readClient, readGroup } from './inbound.ts'
@@ -200,20 +201,9 @@ export class Instance {
     }
   }
 
-  #answered({ id, digest, token, answer, trace }: InquiryAnswer['answers'][number]): void {
-    const notice = { trace: this.#doubts.traceOf(id) ?? trace, awaited: false }
-    switch (answer) {
-      case 'committed':
-      case 'aborted':
-        this.#endings.tell(id, { kind: answer, digest, token }, notice)
-        return
-      case 'discard':
-      case 'expired':
-      case 'released':
-        this.#endings.tell(id, { kind: answer, digest }, notice)
-        return
-      case 'pending':
-        return
-    }
+  #answered(answer: InquiryAnswer['answers'][number]): void {
+    const { id, trace } = answer
+    const told = toldBy(answer)
+    if (told !== undefined) this.#endings.tell(id, told, { trace: this.#doubts.traceOf(id) ?? trace, awaited: false })
   }
 }

@@ -34,8 +34,11 @@ async function openAccounts({ DATABASE_URL, ACCOUNTS_FILE }: Settings): Promise<
   await client.connect()
   try {
     await client.query(`begin; select pg_advisory_xact_lock(1); ${schema}; commit`)
+    // Only what is not there: an insert that meets a row which a prepared branch has changed waits for that branch, and with the last
+    // instance down nobody would end it.
     await client.query(
-      'insert into account (id, cents) select key, value::bigint from json_each_text($1) on conflict do nothing',
+      `insert into account (id, cents) select key, value::bigint from json_each_text($1)
+        where not exists (select from account where id = key) on conflict do nothing`,
       [JSON.stringify(accounts)],
     )
   } finally {

@@ -1,0 +1,4 @@
+import { testEach } from './explored.ts'
+import { interactiveOnes } from './scenarios.ts'
+
+testEach(interactiveOnes)
