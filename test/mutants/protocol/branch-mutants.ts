@@ -92,9 +92,9 @@ export const branchMutants: readonly ProtocolMutant[] = [
   {
     rule: 'R5',
     fault: 'a doubled first call is executed again',
-    file: 'participant/branches.ts',
-    code: `known !== undefined && (known.branch.stage !== 'over' || known.branch.nonce === nonce)`,
-    replacement: `known !== undefined && known.branch.stage !== 'over' && known.branch.nonce !== nonce`,
+    file: 'participant/branch-state.ts',
+    code: `return branch.stage === 'over' && branch.nonce !== nonce`,
+    replacement: `return branch.stage === 'over' || branch.nonce === nonce`,
     caughtBy: [test('participant/calls', 'doubled, runs once and is answered each time')],
   },
   {
