@@ -41,7 +41,7 @@ async function catchAll(): Promise<readonly string[]> {
       found.push(...(await catchOne(bench, mutant)))
     }
   }
-  await Promise.all(Array.from({ length: availableParallelism() }, work))
+  await Promise.all(Array.from({ length: Math.min(availableParallelism(), mutants.length) }, work))
   return found
 }
 

@@ -9,9 +9,7 @@ export const authorityMutants: readonly ProtocolMutant[] = [
     file: 'coordinator/leader.ts',
     code: 'if (parseId(message.id).owner !== owner || groupOf',
     replacement: 'if (groupOf',
-    caughtBy: [
-      test('coordinator/commits', `nobody commits or aborts another owner his transaction: commit`),
-    ],
+    caughtBy: [test('coordinator/commits', `nobody commits or aborts another owner his transaction: commit`)],
   },
   {
     rule: 'R15',
@@ -19,9 +17,7 @@ export const authorityMutants: readonly ProtocolMutant[] = [
     file: 'participant/inbound.ts',
     code: 'if (parseId(message.id).owner !== owner) return',
     replacement: 'if (owner === undefined) return',
-    caughtBy: [
-      attack('answers', 'R15: another owner neither calls in a branch whose token it knows nor releases it'),
-    ],
+    caughtBy: [attack('answers', 'R15: another owner neither calls in a branch whose token it knows nor releases it')],
   },
   {
     rule: 'R15',
@@ -29,9 +25,7 @@ export const authorityMutants: readonly ProtocolMutant[] = [
     file: 'protocol/subject.ts',
     code: 'o === owner &&',
     replacement: 'o !== undefined &&',
-    caughtBy: [
-      attack('answers', "R15: nobody is made to speak into another's inbox"),
-    ],
+    caughtBy: [attack('answers', "R15: nobody is made to speak into another's inbox")],
   },
   {
     rule: 'R15',
@@ -78,9 +72,7 @@ export const authorityMutants: readonly ProtocolMutant[] = [
     file: 'client/alone.ts',
     code: `from: (by) => by.kind === 'participant' && by.participant === participant,`,
     replacement: `from: (by) => by.kind === 'participant' || by.kind === 'replica',`,
-    caughtBy: [
-      attack('lone', 'R15: a lone outcome is believed of its participant alone'),
-    ],
+    caughtBy: [attack('lone', 'R15: a lone outcome is believed of its participant alone')],
   },
   {
     rule: 'R16',
@@ -97,9 +89,7 @@ export const authorityMutants: readonly ProtocolMutant[] = [
         this.orders.take(message, owner, asker)
         break
 `,
-    caughtBy: [
-      test('coordinator/orders', 'is heard on its own subject only: who may commit may not force'),
-    ],
+    caughtBy: [test('coordinator/orders', 'is heard on its own subject only: who may commit may not force')],
   },
   {
     rule: 'R16',

@@ -17,9 +17,7 @@ export const branchMutants: readonly ProtocolMutant[] = [
     file: 'coordinator/waiter.ts',
     code: `if (!speaksOf(record, digest)) return { kind: 'conflict', recorded: record.digest, outcome }`,
     replacement: '',
-    caughtBy: [
-      test('coordinator/commits', 'another list waits, and is answered conflict once there is a record (R4)'),
-    ],
+    caughtBy: [test('coordinator/commits', 'another list waits, and is answered conflict once there is a record (R4)')],
   },
   {
     rule: 'R4',
@@ -41,8 +39,8 @@ export const branchMutants: readonly ProtocolMutant[] = [
     rule: 'R4',
     fault: 'the digest binds no number of calls',
     file: 'protocol/list.ts',
-    code: '${branch.token} ${branch.calls}`',
-    replacement: '${branch.token}`',
+    code: '{branch.calls}`',
+    replacement: '{branch.kind}`',
     caughtBy: [test('protocol/words', 'the digest changes with each field of each branch, and with the id')],
   },
   {
@@ -69,7 +67,12 @@ export const branchMutants: readonly ProtocolMutant[] = [
     file: 'participant/branch-step.ts',
     code: `return listed.kind === 'called' && named && listed.token === token`,
     replacement: `return listed.kind === 'called' && (named || listed.token === token)`,
-    caughtBy: [test('participant/branch', 'a list with another token is answered by what the resource has, and the branch stays')],
+    caughtBy: [
+      test(
+        'participant/branch',
+        'a list with another token is answered by what the resource has, and the branch stays',
+      ),
+    ],
   },
   {
     rule: 'R5',
@@ -77,9 +80,7 @@ export const branchMutants: readonly ProtocolMutant[] = [
     file: 'participant/branch-prepare.ts',
     code: 'listed.calls !== branch.started || listed.calls !== branch.calls.length',
     replacement: 'listed.calls > branch.started',
-    caughtBy: [
-      test('participant/branch', 'a list with 1 calls refuses a branch that executed 2, and it is gone'),
-    ],
+    caughtBy: [test('participant/branch', 'a list with 1 calls refuses a branch that executed 2, and it is gone')],
   },
   {
     rule: 'R5',
@@ -104,7 +105,10 @@ export const branchMutants: readonly ProtocolMutant[] = [
     code: `if (result.kind === 'refused') return fail(branch, result.reason)`,
     replacement: `if (result.kind === 'refused') return [...takeAskers(call).map((asker): BranchEffect => ({ kind: 'answer', asker, n, result })), ...proceed(branch, nowMs)]`,
     caughtBy: [
-      test('participant/branch', 'one that fails poisons the branch: rolled back at once, and whoever waits is told why'),
+      test(
+        'participant/branch',
+        'one that fails poisons the branch: rolled back at once, and whoever waits is told why',
+      ),
     ],
   },
   {
@@ -144,9 +148,7 @@ export const branchMutants: readonly ProtocolMutant[] = [
     file: 'coordinator/commit.ts',
     code: 'return lockTimeouts.length < sent',
     replacement: 'return false',
-    caughtBy: [
-      test('coordinator/commit', 'a copy that waited in vain for the locks of another copy is no refusal'),
-    ],
+    caughtBy: [test('coordinator/commit', 'a copy that waited in vain for the locks of another copy is no refusal')],
   },
   {
     rule: 'R7',
@@ -154,7 +156,9 @@ export const branchMutants: readonly ProtocolMutant[] = [
     file: 'participant/patience.ts',
     code: 'Math.min(settings.lockTimeoutMs, leftMs / 2) * spread',
     replacement: 'leftMs * spread',
-    caughtBy: [attack('databases', 'R7: a deadlock across participants ends by lock time-outs, long before the budgets')],
+    caughtBy: [
+      attack('databases', 'R7: a deadlock across participants ends by lock time-outs, long before the budgets'),
+    ],
   },
   {
     rule: 'R7',

@@ -17,9 +17,7 @@ export const decisionMutants: readonly ProtocolMutant[] = [
     file: 'coordinator/decisions.ts',
     code: 'if (epoch > epochOf(space))',
     replacement: 'if (epoch > epochOf(space) + 1)',
-    caughtBy: [
-      test('coordinator/decisions', 'aborted of an epoch that the group has not reached is malformed'),
-    ],
+    caughtBy: [test('coordinator/decisions', 'aborted of an epoch that the group has not reached is malformed')],
   },
   {
     rule: 'R1',
@@ -190,9 +188,7 @@ export const decisionMutants: readonly ProtocolMutant[] = [
     file: 'coordinator/deliveries.ts',
     code: 'for (const record of records) troubles.contain(record.id, () => this.begin(record))',
     replacement: '',
-    caughtBy: [
-      test('coordinator/deliveries', 'of earlier leaders are told by a new one, in waves (R6)'),
-    ],
+    caughtBy: [test('coordinator/deliveries', 'of earlier leaders are told by a new one, in waves (R6)')],
   },
   {
     rule: 'R6',
@@ -200,9 +196,7 @@ export const decisionMutants: readonly ProtocolMutant[] = [
     file: 'participant/recovery.ts',
     code: 'nowMs, nowMs + limits.inquireAfterMs, nowMs + limits.inquireAfterMs)',
     replacement: 'nowMs, nowMs, nowMs)',
-    caughtBy: [
-      test('participant/recovery', 'is left to its leader until the minimum age, then asked about'),
-    ],
+    caughtBy: [test('participant/recovery', 'is left to its leader until the minimum age, then asked about')],
   },
   {
     rule: 'R6',

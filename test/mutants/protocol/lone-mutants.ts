@@ -125,9 +125,7 @@ export const loneMutants: readonly ProtocolMutant[] = [
     file: 'participant/branch.ts',
     code: `if (event.nonce !== branch.nonce) return [answer(event.call, { kind: 'busy' })]`,
     replacement: '',
-    caughtBy: [
-      attack('reruns', 'R17: runs that overlap share no branch: the second one sees no result of the first'),
-    ],
+    caughtBy: [attack('reruns', 'R17: runs that overlap share no branch: the second one sees no result of the first')],
   },
   {
     rule: 'R17',
@@ -135,9 +133,7 @@ export const loneMutants: readonly ProtocolMutant[] = [
     file: 'client/transaction.ts',
     code: 'const before = kept ? await findBefore(',
     replacement: 'const before = kept && endsAtMs < 0 ? await findBefore(',
-    caughtBy: [
-      test('client/kept', 'that was committed is told so, and nothing runs'),
-    ],
+    caughtBy: [test('client/kept', 'that was committed is told so, and nothing runs')],
   },
   {
     rule: 'R17',

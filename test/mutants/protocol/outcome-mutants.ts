@@ -48,9 +48,7 @@ export const outcomeMutants: readonly ProtocolMutant[] = [
     file: 'participant/ending.ts',
     code: `return { kind: 'hazard', hazard: 'aborted-met-committed' }`,
     replacement: `return { kind: 'acknowledge', applied: 'aborted' }`,
-    caughtBy: [
-      attack('databases', 'R16: a branch that somebody committed by hand, though it is aborted, is a hazard'),
-    ],
+    caughtBy: [attack('databases', 'R16: a branch that somebody committed by hand, though it is aborted, is a hazard')],
   },
   {
     rule: 'R8',
@@ -75,10 +73,7 @@ export const outcomeMutants: readonly ProtocolMutant[] = [
     code: `if (finished === 'busy') return 'again'`,
     replacement: `if (finished === 'busy') return 'over'`,
     caughtBy: [
-      test(
-        'participant/outcomes',
-        'is tried again for ever, with pauses that grow, and acknowledged in the end',
-      ),
+      test('participant/outcomes', 'is tried again for ever, with pauses that grow, and acknowledged in the end'),
     ],
   },
   {
@@ -96,7 +91,10 @@ export const outcomeMutants: readonly ProtocolMutant[] = [
     code: `return branch?.vote === 'prepared' ?`,
     replacement: `return branch?.vote === 'prepared' && !record.settled ?`,
     caughtBy: [
-      attack('databases', 'R8: a failover that loses COMMIT PREPARED is told committed again, though it had acknowledged'),
+      attack(
+        'databases',
+        'R8: a failover that loses COMMIT PREPARED is told committed again, though it had acknowledged',
+      ),
     ],
   },
   {
@@ -147,9 +145,7 @@ export const outcomeMutants: readonly ProtocolMutant[] = [
     file: 'coordinator/commit.ts',
     code: 'if (!onlyRead || commit.kept) return',
     replacement: 'if (!onlyRead || commit.kept || commit.branches.length > 1) return',
-    caughtBy: [
-      test('coordinator/commit', 'nothing is proposed when every called branch only read'),
-    ],
+    caughtBy: [test('coordinator/commit', 'nothing is proposed when every called branch only read')],
   },
   {
     rule: 'R10',

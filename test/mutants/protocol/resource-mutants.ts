@@ -63,7 +63,10 @@ export const resourceMutants: readonly ProtocolMutant[] = [
     replacement: '',
     caughtBy: [
       test('participant/ending', 'a row that is prepared, history changed > and is told discard'),
-      attack('databases', 'R13: after a failover only an outcome ends a prepared branch, not the word that there is none'),
+      attack(
+        'databases',
+        'R13: after a failover only an outcome ends a prepared branch, not the word that there is none',
+      ),
     ],
   },
   {
@@ -91,7 +94,10 @@ export const resourceMutants: readonly ProtocolMutant[] = [
     code: `return { kind: 'prepared', token: row.token, ...(row.results === undefined ? {} : { results: row.results }) }`,
     replacement: 'return otherwise',
     caughtBy: [
-      attack('recovery', 'R14: an instance that was restarted after it prepared votes by the name of the prepared transaction'),
+      attack(
+        'recovery',
+        'R14: an instance that was restarted after it prepared votes by the name of the prepared transaction',
+      ),
     ],
   },
   {
@@ -106,8 +112,8 @@ export const resourceMutants: readonly ProtocolMutant[] = [
     rule: 'R14',
     fault: 'a name is read as that of a participant whose name it begins with',
     file: 'postgres/gid.ts',
-    code: 'return `${application}_${participant}_`',
-    replacement: 'return `${application}_${participant}`',
+    code: '{participant}_`',
+    replacement: '{participant}`',
     caughtBy: [test('postgres/gid', 'names of others are not read')],
   },
   {

@@ -203,6 +203,8 @@ export const coreMutants: readonly Mutant[] = [
   if (!isHardStateDurable(state)) return`,
     replacement: `  if (!isHardStateDurable(state)) return
   snapshotPersisted(state, effects)`,
-    caughtBy: [test('raft/snapshot', 'a chunk that lands when another term has begun meanwhile is staged all the same')],
+    caughtBy: [
+      test('raft/snapshot', 'a chunk that lands when another term has begun meanwhile is staged all the same'),
+    ],
   },
 ]

@@ -73,7 +73,9 @@ export const membershipMutants: readonly Mutant[] = [
     file: 'raft/persistence.ts',
     code: 'membership: settledMembershipOf(state)',
     replacement: 'membership: state.memberships.at(-1) ?? settledMembershipOf(state)',
-    caughtBy: [test('raft/core', 'the disk is told the members as of what is applied, not those that may be rolled back')],
+    caughtBy: [
+      test('raft/core', 'the disk is told the members as of what is applied, not those that may be rolled back'),
+    ],
   },
   {
     fault: 'a leader that left counts itself',
@@ -181,7 +183,9 @@ export const membershipMutants: readonly Mutant[] = [
     file: 'raft/membership.ts',
     code: 'if (members.length > 0 && members.length % 2 === 0) {',
     replacement: 'if (members.length < 0) {',
-    caughtBy: [test('raft/configuration', 'a group with an even number of replicas is refused before anything is written')],
+    caughtBy: [
+      test('raft/configuration', 'a group with an even number of replicas is refused before anything is written'),
+    ],
   },
   {
     fault: 'an entry with a broken membership gets into the log',

@@ -5,4 +5,9 @@ import { snapshotMutants } from './snapshot-mutants.ts'
 import { storeMutants } from './store-mutants.ts'
 
 /** Rules of the consensus log, each taken out. */
-export const raftMutants: readonly Mutant[] = [...coreMutants, ...membershipMutants, ...snapshotMutants, ...storeMutants]
+export const raftMutants: readonly Mutant[] = [
+  ...coreMutants,
+  ...membershipMutants,
+  ...snapshotMutants,
+  ...storeMutants,
+]

@@ -8,7 +8,9 @@ export const snapshotMutants: readonly Mutant[] = [
     file: 'raft/compaction.ts',
     code: 'heldIndex ?? appliedIndex, ',
     replacement: '',
-    caughtBy: [test('raft/compaction', 'what follows a snapshot that is being sent stays, and goes when it has arrived')],
+    caughtBy: [
+      test('raft/compaction', 'what follows a snapshot that is being sent stays, and goes when it has arrived'),
+    ],
   },
   {
     fault: 'one write forgets any number of entries',

@@ -9,7 +9,10 @@ export const storeMutants: readonly Mutant[] = [
     code: 'generation: this.leftovers.newGeneration() }',
     replacement: 'generation: this.base.generation + 1 }',
     caughtBy: [
-      test('raft/lmdb-store', 'a snapshot that is begun anew has nothing of the one before, nor of one that was installed'),
+      test(
+        'raft/lmdb-store',
+        'a snapshot that is begun anew has nothing of the one before, nor of one that was installed',
+      ),
     ],
   },
   {
@@ -66,14 +69,18 @@ export const storeMutants: readonly Mutant[] = [
     file: 'raft/medium-store.ts',
     code: 'index > this.state.appliedIndex,\n      `snapshot',
     replacement: 'index >= 0,\n      `snapshot',
-    caughtBy: [test('raft/simulated-store', 'a snapshot that is not staged, or older than the space, is not installed')],
+    caughtBy: [
+      test('raft/simulated-store', 'a snapshot that is not staged, or older than the space, is not installed'),
+    ],
   },
   {
     fault: 'another snapshot than the staged one is installed',
     file: 'raft/medium-store.ts',
     code: 'invariant(staged !== undefined && isSameSnapshot(staged.header, header),',
     replacement: 'invariant(staged !== undefined,',
-    caughtBy: [test('raft/simulated-store', 'a snapshot that is not staged, or older than the space, is not installed')],
+    caughtBy: [
+      test('raft/simulated-store', 'a snapshot that is not staged, or older than the space, is not installed'),
+    ],
   },
   {
     fault: 'a chunk is staged behind a gap',
@@ -95,7 +102,10 @@ export const storeMutants: readonly Mutant[] = [
     code: 'this.starts = runs.starts + 1',
     replacement: 'this.starts = Math.max(runs.starts, 1)',
     caughtBy: [
-      test('raft/simulated-store', 'starts are counted once there is a write, and the highest of others are remembered'),
+      test(
+        'raft/simulated-store',
+        'starts are counted once there is a write, and the highest of others are remembered',
+      ),
     ],
   },
   {
@@ -104,7 +114,10 @@ export const storeMutants: readonly Mutant[] = [
     code: 'private isNumbered = false',
     replacement: 'private isNumbered = true',
     caughtBy: [
-      test('raft/simulated-store', 'starts are counted once there is a write, and the highest of others are remembered'),
+      test(
+        'raft/simulated-store',
+        'starts are counted once there is a write, and the highest of others are remembered',
+      ),
     ],
   },
   {
@@ -113,7 +126,10 @@ export const storeMutants: readonly Mutant[] = [
     code: 'if (peerStarts !== undefined) this.putRuns(writer, peerStarts)',
     replacement: '',
     caughtBy: [
-      test('raft/simulated-store', 'starts are counted once there is a write, and the highest of others are remembered'),
+      test(
+        'raft/simulated-store',
+        'starts are counted once there is a write, and the highest of others are remembered',
+      ),
     ],
   },
   {
@@ -128,7 +144,9 @@ export const storeMutants: readonly Mutant[] = [
     file: 'raft/lmdb-medium.ts',
     code: 'const bytes = unseal(value, key)',
     replacement: 'const bytes = value.subarray(4)',
-    caughtBy: [test('raft/lmdb-store', 'an entry that is not what was written is noticed, and the error says what to do')],
+    caughtBy: [
+      test('raft/lmdb-store', 'an entry that is not what was written is noticed, and the error says what to do'),
+    ],
   },
   {
     fault: 'a snapshot is read while it changes',
@@ -155,7 +173,10 @@ export const storeMutants: readonly Mutant[] = [
     code: 'generation !== base.generation && generation !== staged?.generation',
     replacement: 'generation !== base.generation',
     caughtBy: [
-      test('raft/lmdb-store', 'staged values are no part of the space, and staging goes on after a restart where it was'),
+      test(
+        'raft/lmdb-store',
+        'staged values are no part of the space, and staging goes on after a restart where it was',
+      ),
     ],
   },
   {
@@ -171,7 +192,10 @@ export const storeMutants: readonly Mutant[] = [
     code: '|| foundVersion > version) {',
     replacement: ') {',
     caughtBy: [
-      test('raft/lmdb-store', 'a store of version 1 is opened as it is, and is of this version from the first write on'),
+      test(
+        'raft/lmdb-store',
+        'a store of version 1 is opened as it is, and is of this version from the first write on',
+      ),
     ],
   },
   {
