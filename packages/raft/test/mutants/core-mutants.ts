@@ -133,7 +133,13 @@ export const coreMutants: readonly Mutant[] = [
     file: 'raft/log.ts',
     code: 'log.entries.splice(index - log.baseIndex - 1)',
     replacement: 'log.entries.splice(index - log.baseIndex)',
-    caughtBy: [test('raft/log', 'truncation removes the entry itself and all that follow'), histories],
+    caughtBy: [
+      test(
+        'raft/log',
+        'truncation removes the entry itself and all that follow, nothing before, and forgets that they were on disk',
+      ),
+      histories,
+    ],
   },
   {
     fault: 'no pre-vote',
