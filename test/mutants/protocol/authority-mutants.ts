@@ -147,8 +147,8 @@ export const authorityMutants: readonly ProtocolMutant[] = [
     rule: 'R16',
     fault: 'a branch that an operator has dealt with is waited for',
     file: 'coordinator/delivery.ts',
-    code: 'recipient.acknowledged ||= isResolved(event.record, recipient.participant)',
-    replacement: '',
+    code: 'if (recipient.acknowledged || !isResolved(record, recipient.participant)) continue',
+    replacement: 'continue',
     caughtBy: [test('coordinator/delivery', 'a resolved branch is waited for no longer')],
   },
   {

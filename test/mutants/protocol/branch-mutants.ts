@@ -154,10 +154,52 @@ export const branchMutants: readonly ProtocolMutant[] = [
     rule: 'R7',
     fault: 'a lock is waited for as long as the transaction may take',
     file: 'participant/patience.ts',
-    code: 'Math.min(settings.lockTimeoutMs, leftMs / 2) * spread',
-    replacement: 'leftMs * spread',
+    code: 'Math.min(byAgeMs, leftMs / 2)',
+    replacement: 'leftMs',
     caughtBy: [
       attack('databases', 'R7: a deadlock across participants ends by lock time-outs, long before the budgets'),
+    ],
+  },
+  {
+    rule: 'R7',
+    fault: 'an older transaction waits no longer than a younger one',
+    file: 'participant/patience.ts',
+    code: '(1 + Math.min(1, ageMs / lockTimeoutMs))',
+    replacement: '(ageMs < 0 ? 1 : 2)',
+    caughtBy: [test('participant/patience', 'grows with the age of the transaction, up to the time-out')],
+  },
+  {
+    rule: 'R7',
+    fault: 'two that wait for each other give up at the same moment',
+    file: 'participant/patience.ts',
+    code: 'waitMs * (1 - fraction / 4)',
+    replacement: 'waitMs * (1 - fraction * 0)',
+    caughtBy: [test('participant/patience', 'differs by chance')],
+  },
+  {
+    rule: 'R7',
+    fault: 'an ordered one-shot asks for all votes at once',
+    file: 'coordinator/commit.ts',
+    code: 'sealed?.ordered ? awaited.slice(0, 1) : awaited',
+    replacement: 'sealed?.ordered ? awaited.slice(0) : awaited',
+    caughtBy: [
+      test(
+        'coordinator/silent-participants',
+        'prepares of an ordered one-shot go out one after another, each when the one before has voted (R7)',
+      ),
+    ],
+  },
+  {
+    rule: 'R7',
+    fault: 'a serializable one-shot lets go of the locks under which it only read',
+    file: 'lmdb/branch.ts',
+    code: 'this.#transaction.writes.size === 0 && !note.serializable',
+    replacement: 'this.#transaction.writes.size === 0',
+    caughtBy: [
+      conformance(
+        'lmdb',
+        'prepared: a branch that wrote nothing is so too when its note says serializable, and ends like any other',
+      ),
     ],
   },
   {

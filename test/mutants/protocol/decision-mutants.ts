@@ -186,7 +186,7 @@ export const decisionMutants: readonly ProtocolMutant[] = [
     rule: 'R6',
     fault: 'a new leader leaves untold what the one before it decided',
     file: 'coordinator/deliveries.ts',
-    code: 'for (const record of records) troubles.contain(record.id, () => this.begin(record))',
+    code: 'troubles.contain(record.id, () => this.insist(record, { waitingFor: toldOf(record), patient: false }))',
     replacement: '',
     caughtBy: [test('coordinator/deliveries', 'of earlier leaders are told by a new one, in waves (R6)')],
   },
