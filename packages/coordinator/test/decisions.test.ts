@@ -60,8 +60,9 @@ describe('R1: the first decision applied for an id is its record', () => {
   })
 
   test('committed with a prepared branch whose opening is not known is malformed', () => {
-    const bare: Decision = { ...decision(id(1), 'committed'), branches: [{ participant: p, vote: 'prepared' }] }
-    expect(new Log().decide(bare)).toMatchObject({ kind: 'malformed' })
+    const whole = decision(id(1), 'committed')
+    const branches: DecidedBranch[] = [{ participant: p, vote: 'prepared' }, ...whole.branches.slice(1)]
+    expect(new Log().decide({ ...whole, branches })).toMatchObject({ kind: 'malformed' })
   })
 
   test.each(['committed', 'aborted'] as const)('%s without any branch is malformed', (outcome) => {
