@@ -24,6 +24,7 @@ export class SimulatedClock implements Clock {
   readonly #owner: Owner
   readonly #pending = new Set<PendingTimer>()
   #rate = 1
+  #wallOffsetMs = 0
   /** Local and virtual time at the last change of the rate. */
   #localMs: number
   #virtualMs: number
@@ -41,7 +42,7 @@ export class SimulatedClock implements Clock {
   }
 
   wallMs(): number {
-    return epochMs + Math.floor(this.#timeline.nowMs)
+    return epochMs + Math.floor(this.#timeline.nowMs) + this.#wallOffsetMs
   }
 
   after(delayMs: number, callback: () => void): Timer {
@@ -53,6 +54,11 @@ export class SimulatedClock implements Clock {
         if (this.#pending.delete(timer)) this.#timeline.cancel(timer.occurrence)
       },
     }
+  }
+
+  /** Sets the clock that people read so far from the right time; it jumps there at once. */
+  setWallOffset(offsetMs: number): void {
+    this.#wallOffsetMs = offsetMs
   }
 
   /** Lets the clock run at `rate` local milliseconds for each virtual one; timers under way move accordingly. */

@@ -56,6 +56,7 @@ export class SimulatedProcess {
   #life: Incarnation | undefined
   #incarnation = 0
   #clockRate = 1
+  #wallOffsetMs = 0
 
   constructor(around: Surroundings, name: string, main: Main) {
     this.name = name
@@ -90,6 +91,7 @@ export class SimulatedProcess {
     const life = new Incarnation(this.#around, this.name, ++this.#incarnation, this.disk)
     this.#life = life
     if (this.#clockRate !== 1) life.clock.setRate(this.#clockRate)
+    life.clock.setWallOffset(this.#wallOffsetMs)
     this.#around.timeline.plan(0, life, () => {
       this.#record('start', `incarnation ${life.world.incarnation}`)
       const begun = this.#main(life.world)
@@ -142,6 +144,13 @@ export class SimulatedProcess {
     this.#clockRate = rate
     this.#record('note', `clock rate ${rate}`)
     if (this.running) this.#living().clock.setRate(rate)
+  }
+
+  /** Sets the wall clock so far from the right time, in this life and those to come. */
+  setWallOffset(offsetMs: number): void {
+    this.#wallOffsetMs = offsetMs
+    this.#record('note', `wall clock ${offsetMs} ms off`)
+    if (this.running) this.#living().clock.setWallOffset(offsetMs)
   }
 
   #living(): Incarnation {
