@@ -59,6 +59,7 @@ export const limits: BranchLimits & RecoveryLimits = {
   maxWaitingCalls: 8,
   maxKeptBytes: 1_024,
   inquiryPauseMs: 0,
+  inquiryWaveMs: 0,
   maxInquiryPauseMs: 0,
   inquirySpreadMs: 0,
   maxDoubts: 8,

@@ -30,11 +30,11 @@ import {
   branchOf,
   type Call,
   type Digest,
-  type HazardKind,
   type Outcome,
   type Prepare,
   parseId,
   type Reason,
+  type ReportedHazard,
   type TransactionId,
   type Word,
 } from '@verdict/protocol'
@@ -169,7 +169,7 @@ class Desk {
         this.#consult({ kind: 'consult', sealed, otherwise: refusedBallot(refusal) })
         return
       }
-      const opening = { id, token: this.#newToken(), trace: undefined }
+      const opening = { id, token: this.#newToken(), trace: undefined, readOnly: false, lone: undefined }
       this.#begin(newOneShot(opening, sealed, operations, leftMs, 0))
     } else if (branch !== undefined) this.#apply(branch, { kind: 'prepare-asked', sealed, listed, named })
     else this.#consult(consult(sealed, listed, named))
@@ -313,7 +313,7 @@ class Desk {
     this.#say({ type: 'ack', id, digest: told.digest, instance: instance.name, applied })
   }
 
-  #hazard(digest: Digest, kind: HazardKind): void {
+  #hazard(digest: Digest, kind: ReportedHazard): void {
     this.#say({ type: 'hazard', id: this.#at.id, digest, kind, note: '' })
   }
 
@@ -347,7 +347,9 @@ class Desk {
     for (const { branches } of this.#recover({ kind: 'woke', fraction: 0 }))
       this.#say({ type: 'inquiry', instance: instance.name, branches })
     // As a new leader's announcement does: how often it has asked is forgotten, so that asking again is nothing new.
-    for (const { group } of instance.recovery.watched.values()) this.#recover({ kind: 'announced', group, fraction: 0 })
+    instance.recovery.terms.clear()
+    for (const { group } of instance.recovery.watched.values())
+      this.#recover({ kind: 'announced', group, term: 0, fraction: 0 })
   }
 
   #recover(event: Parameters<typeof advanceRecovery>[1]): ReturnType<typeof advanceRecovery> {
@@ -394,7 +396,7 @@ class Desk {
     this.#at.send({ to: 'run', run, participant: participant.name, message })
   }
 
-  #say(message: Word): void {
+  #say(message: Exclude<Word, { readonly type: 'trouble' }>): void {
     this.#at.send({ to: 'group', from: 'participant', participant: this.#at.participant.name, message })
   }
 }

@@ -11,6 +11,7 @@ import {
   countsHazard,
   type Delivery,
   type DeliveryEvent,
+  type DeliveryTiming,
   epochOf,
   horizonOf,
   lookUp,
@@ -85,7 +86,7 @@ export type ReplicaEvent =
   | { readonly kind: 'budgetSpent' }
 
 // Whatever is sent again is due at once: time stands still, and how long something waits is a choice of the search.
-const timing: CommitTiming = { resendMs: 0, maxResendMs: 0 }
+const timing: CommitTiming & DeliveryTiming = { resendMs: 0, maxResendMs: 0, hazardResendMs: 0 }
 
 /** Often enough that each branch is asked at the instance that is named, and at any. */
 const maxSent = 2
@@ -169,7 +170,7 @@ class Leader {
       }
       case 'resent':
         if (this.#leading.commit !== undefined) this.#advance({ kind: 'woke' })
-        this.#deliver({ kind: 'woke' })
+        this.#deliver({ kind: 'woke', heldBack: [] })
         return
       case 'undecided':
         for (const { run, digest } of this.#leave()) this.#say(run, digest, { kind: 'pending' })
@@ -183,7 +184,7 @@ class Leader {
   begin(record: DecisionRecord): void {
     if (record.settled || this.#leading.delivery !== undefined) return
     this.#leading.delivery = newDelivery(record)
-    this.#deliver({ kind: 'woke' })
+    this.#deliver({ kind: 'woke', heldBack: [] })
   }
 
   #requested({ run, message }: Request, confirmed: boolean): void {
@@ -220,7 +221,8 @@ class Leader {
     if (!this.#leading.waiters.some((known) => known.run === run && known.digest === digest))
       this.#leading.waiters.push(waiter)
     const sealed = { list, digest, operations: message.type === 'commit' ? message.operations : undefined }
-    if (message.type === 'commit') this.#advance({ kind: 'asked', sealed, endsAtMs: budgetMs, trace: undefined })
+    if (message.type === 'commit')
+      this.#advance({ kind: 'asked', sealed, begunAtMs: 0, endsAtMs: budgetMs, trace: undefined })
     else this.#advance({ kind: 'abortAsked', sealed, reason: message.reason, trace: undefined })
   }
 
@@ -308,7 +310,7 @@ class Leader {
 
   /** What the log made of an entry. Whoever waits is told that, and never what was proposed (rule R1). */
   #applied(result: Applied, own: boolean): void {
-    if (result.kind === 'done') {
+    if (result.kind === 'done' || result.kind === 'released') {
       if (this.#record?.settled === true) this.#leading.delivery = undefined
       return
     }
@@ -335,7 +337,7 @@ class Leader {
     const { digest, outcome } = delivery.record
     for (const effect of advanceDelivery(delivery, event, 0, timing)) {
       if (effect.kind === 'settled') this.#propose({ kind: 'settled', ids: [this.#id] })
-      else {
+      else if (effect.kind === 'tell') {
         const { participant, instance, token } = effect
         const horizon = horizonOf(over(this.#replica.space))
         const named = token === undefined ? {} : { token }

@@ -29,7 +29,7 @@ export function lookAt({ row }: Resource, isUnderway: boolean): Row {
     case 'prepared':
       return { state: 'prepared', digest: row.digest, token: row.token, history: 'same' }
     case 'committed':
-      return { state: 'committed', digest: row.digest, token: row.token }
+      return { state: 'committed', mode: 'logged', digest: row.digest, token: row.token }
   }
 }
 

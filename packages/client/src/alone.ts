@@ -10,7 +10,7 @@ import {
   type TransactionId,
 } from '@verdict/protocol'
 import { type Conclusion, readLone } from './answer.ts'
-import { ask, type Sending, type Taken } from './ask.ts'
+import { ask, type Sending, type Taken, wholeMs } from './ask.ts'
 import type { Tally } from './cost.ts'
 import { InDoubt } from './errors.ts'
 import type { Line } from './group.ts'
@@ -31,6 +31,7 @@ export interface LoneSealed {
   readonly digest: Digest
   /** For a one-shot that may still run. */
   readonly operations: readonly (readonly Operation[])[] | undefined
+  readonly begunAtMs: number
   readonly endsAtMs: number
   readonly signal: AbortSignal | undefined
   readonly tally?: Tally | undefined
@@ -52,7 +53,7 @@ export async function askAlone(
   sealed: LoneSealed,
   { trace, resent }: TracedCall,
 ): Promise<Conclusion> {
-  const { id, list, digest, operations, endsAtMs, signal, tally } = sealed
+  const { id, list, digest, operations, begunAtMs, endsAtMs, signal, tally } = sealed
   const { participant } = branch
   const anybody = subjects.firstCall(participant, owner)
   const named = branch.kind === 'called' ? subjects.call(participant, branch.instance, owner) : undefined
@@ -72,6 +73,7 @@ export async function askAlone(
       // Once its time is over nothing runs any more: what it came to is worth more, or that it never will.
       ...(operations?.[0] !== undefined && nowMs < endsAtMs && { operations: operations[0] }),
       leftMs: Math.max(0, Math.round(endsAtMs - nowMs)),
+      ageMs: wholeMs(nowMs - begunAtMs),
       again: attempt > 1,
       ...trace,
     }),

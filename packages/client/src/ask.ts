@@ -1,8 +1,13 @@
-import type { Answer, Answerer, Request } from '@verdict/protocol'
+import { type Answer, type Answerer, maxBudgetMs, type Request } from '@verdict/protocol'
 import type { Timer, World } from '@verdict/runtime'
 import type { Tally } from './cost.ts'
 import type { Inbox } from './inbox.ts'
 import { advanceResending, newResending, type ResendEvent, type ResendTiming, resendWakeAtMs } from './resend.ts'
+
+/** A stretch of a budget as it travels. */
+export function wholeMs(ms: number): number {
+  return Math.min(maxBudgetMs, Math.max(0, Math.round(ms)))
+}
 
 /** How an answer is taken: it ends the question, asks to come again, or answers something else. */
 export type Taken<T> = { readonly kind: 'answer'; readonly value: T } | { readonly kind: 'again' } | undefined

@@ -9,7 +9,7 @@ import {
   reasonCodes,
   type TransactionId,
 } from '@verdict/protocol'
-import { ask, type Taken } from './ask.ts'
+import { type Asked, ask, type Taken, wholeMs } from './ask.ts'
 import type { OpenedBranch, Opening } from './branches.ts'
 import type { Tally } from './cost.ts'
 import type { Ending } from './ending.ts'
@@ -26,6 +26,8 @@ export interface OneCall {
   readonly branch: OpenedBranch
   readonly n: number
   readonly operation: Operation
+  /** When the first attempt of the transaction began. */
+  readonly begunAtMs: number
   /** When the transaction's budget ends. */
   readonly endsAtMs: number
   readonly signal: AbortSignal
@@ -55,17 +57,28 @@ export const otherRun: Reason = {
  * Calls one operation: the first call goes to any instance, later ones to the one that holds the branch. It is sent again under the
  * same nonce and number until it is answered, so that it takes effect once (rule R5).
  */
-export function callOperation(line: Line, call: OneCall): Promise<Called> {
+export async function callOperation(line: Line, call: OneCall): Promise<Called> {
   const { id, branch, operation } = call
   const site = { service: branch.participant, method: operation.name, id }
-  return line.telemetry.call(site, (traced) => askForResult(line, call, traced), endingOf)
+  const leave = line.crowd.join(branch.participant)
+  let isAnswered = false
+  const ask = async (traced: TracedCall): Promise<Called> => {
+    const asked = await askForResult(line, call, traced)
+    isAnswered = asked.kind === 'answered'
+    return asked.kind === 'answered' ? asked.value : { kind: 'failed', reason: unanswered(call, asked.why) }
+  }
+  try {
+    return await line.telemetry.call(site, ask, endingOf)
+  } finally {
+    leave(isAnswered)
+  }
 }
 
-async function askForResult(line: Line, call: OneCall, { trace, resent }: TracedCall): Promise<Called> {
+async function askForResult(line: Line, call: OneCall, { trace, resent }: TracedCall): Promise<Asked<Called>> {
   const { world, inbox, subjects, owner } = line
-  const { id, nonce, branch, n, operation, endsAtMs, signal, tally } = call
+  const { id, nonce, branch, n, operation, begunAtMs, endsAtMs, signal, tally } = call
   const { participant, opening } = branch
-  const asked = await ask(world, inbox, {
+  return await ask(world, inbox, {
     subject: opening ? subjects.call(participant, opening.instance, owner) : subjects.firstCall(participant, owner),
     message: ({ nowMs }) => ({
       type: 'call',
@@ -74,7 +87,8 @@ async function askForResult(line: Line, call: OneCall, { trace, resent }: Traced
       n,
       operation: operation.name,
       args: operation.args,
-      leftMs: Math.max(0, Math.round(endsAtMs - nowMs)),
+      leftMs: wholeMs(endsAtMs - nowMs),
+      ageMs: wholeMs(nowMs - begunAtMs),
       ...(opening && { token: opening.token }),
       ...trace,
     }),
@@ -90,8 +104,6 @@ async function askForResult(line: Line, call: OneCall, { trace, resent }: Traced
     resent,
     tally,
   })
-  if (asked.kind === 'answered') return asked.value
-  return { kind: 'failed', reason: unanswered(call, asked.why) }
 }
 
 function endingOf(called: Called): Ending {

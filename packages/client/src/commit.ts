@@ -8,15 +8,16 @@ import {
   type Operation,
   type Payload,
   parseId,
+  reasonCodes,
   type TransactionId,
 } from '@verdict/protocol'
 import { coordinatorService, methods } from '@verdict/protocol/telemetry'
 import { askAlone, type LoneSealed, loneBranch } from './alone.ts'
 import { type Conclusion, readDecided, readFound } from './answer.ts'
-import { ask } from './ask.ts'
+import { ask, wholeMs } from './ask.ts'
 import type { Tally } from './cost.ts'
 import type { Ending } from './ending.ts'
-import { CommittedWithHazards, InDoubt, TransactionAborted } from './errors.ts'
+import { CommittedWithHazards, InDoubt, isTransactionAborted, TransactionAborted } from './errors.ts'
 import type { Group, Line } from './group.ts'
 import { type LookRequest, look, whyUnanswered } from './look.ts'
 import { graceMs } from './options.ts'
@@ -34,6 +35,10 @@ export interface Sealed {
   /** The operations of each branch in the list's order, for a one-shot. */
   readonly operations?: readonly (readonly Operation[])[]
   readonly wait: 'decided' | 'applied'
+  /** How a one-shot is to be run. */
+  readonly ordered?: boolean
+  readonly isolation?: 'serializable' | undefined
+  readonly begunAtMs: number
   readonly endsAtMs: number
   readonly signal: AbortSignal | undefined
   readonly tally: Tally
@@ -52,6 +57,26 @@ export type Committed =
 export interface Replayed {
   readonly replayed: true
   readonly receipt: Receipt
+}
+
+/** Commits, and leaves those that wait for the same participants: `leave` is told whether they did their part. */
+export async function commitInCrowd(
+  line: Line,
+  group: Group,
+  sealed: Sealed,
+  leave: (isAnswered: boolean) => void,
+): Promise<Committed> {
+  let isAnswered = false
+  try {
+    const committed = await commit(line, group, sealed)
+    isAnswered = true
+    return committed
+  } catch (error) {
+    isAnswered = isTransactionAborted(error) && error.reason.code !== reasonCodes.budgetSpent
+    throw error
+  } finally {
+    leave(isAnswered)
+  }
 }
 
 /**
@@ -139,7 +164,7 @@ async function askForCommit(
   { trace, resent }: TracedCall,
 ): Promise<Conclusion> {
   const { world, inbox, subjects, owner } = line
-  const { id, digest, operations, wait, endsAtMs, signal, tally } = sealed
+  const { id, digest, operations, ordered, isolation, wait, begunAtMs, endsAtMs, signal, tally } = sealed
   let partial: Conclusion | undefined
   const read = (decided: Decided): ReturnType<typeof readDecided> => {
     if (decided.id !== id) return undefined
@@ -154,7 +179,10 @@ async function askForCommit(
       id,
       list: sealed.list,
       digest,
-      leftMs: Math.max(0, Math.round(endsAtMs - nowMs)),
+      leftMs: wholeMs(endsAtMs - nowMs),
+      ageMs: wholeMs(nowMs - begunAtMs),
+      ...(ordered && { ordered }),
+      ...(isolation && { isolation }),
       // Results that are not known yet come with acknowledgements; once the budget is spent the outcome alone is worth more.
       wait: nowMs >= endsAtMs ? 'decided' : partial === undefined ? wait : 'applied',
       ...(operations && { operations }),

@@ -12,13 +12,21 @@ import {
   transactionId,
 } from '@verdict/protocol'
 import { connectNats, systemClock, systemRandom, type World } from '@verdict/runtime'
+import { Crowd } from './crowd.ts'
 import { ClientError, type Doubt } from './errors.ts'
 import { Group, type Line } from './group.ts'
 import { type AnswerCounters, Inbox } from './inbox.ts'
 import type { Transaction } from './interactive.ts'
 import { look } from './look.ts'
-import { checkOptions, type KeptTransactionOptions, type Plan, type TransactionOptions } from './options.ts'
+import {
+  checkOptions,
+  type KeptTransactionOptions,
+  type Plan,
+  type SubmitOptions,
+  type TransactionOptions,
+} from './options.ts'
 import { findOutcome, type Outcome } from './outcome.ts'
+import { attempt } from './retry.ts'
 import { type PlannedCall, type PlannedCalls, planCall, type Submitted, submitCalls, type ValuesOf } from './submit.ts'
 import { ClientTelemetry } from './telemetry.ts'
 import { type Executed, type Replayed, runTransaction } from './transaction.ts'
@@ -63,7 +71,7 @@ export async function connect(options: ConnectOptions): Promise<Verdict> {
   const late = (by: Answerer, answer: Answer): void => releaseStray(line, by, answer)
   const telemetry = new ClientTelemetry(world.clock)
   const inbox = new Inbox(world, under, owner, late, telemetry.metering)
-  const line: Line = { world, inbox, subjects: under, owner, held, telemetry }
+  const line: Line = { world, inbox, subjects: under, owner, held, crowd: new Crowd(world.clock), telemetry }
   const hangUp = async (): Promise<void> => {
     inbox.stop()
     if (given === undefined) await world.bus.close()
@@ -123,10 +131,10 @@ export class Verdict implements AsyncDisposable {
   ): Promise<Executed<T>>
   async transaction<T>(
     work: (tx: Transaction) => Promise<T> | T,
-    options: Partial<KeptTransactionOptions> = {},
+    options: TransactionOptions & { readonly id?: string } = {},
   ): Promise<Executed<T> | Replayed> {
     const plan = this.plan(options)
-    return await this.track(() => runTransaction(this.line, this.group, work, plan))
+    return await this.track(() => this.attempt(plan, (each) => runTransaction(this.line, this.group, work, each)))
   }
 
   /** Plans an operation for `submit`: `verdict.call<Payments>('payments').debit({ … })`. Nothing is sent. */
@@ -140,10 +148,10 @@ export class Verdict implements AsyncDisposable {
    */
   async submit<const C extends readonly PlannedCall[]>(
     calls: C,
-    options: Partial<KeptTransactionOptions> = {},
+    options: SubmitOptions & (KeptTransactionOptions | (TransactionOptions & { readonly id?: never })) = {},
   ): Promise<Submitted<ValuesOf<C>>> {
     const plan = this.plan(options)
-    return await this.track(() => submitCalls(this.line, this.group, calls, plan))
+    return await this.track(() => this.attempt(plan, (each) => submitCalls(this.line, this.group, calls, each)))
   }
 
   /**
@@ -151,7 +159,7 @@ export class Verdict implements AsyncDisposable {
    * that it was aborted.
    * @throws InDoubt when its group did not answer within the budget
    */
-  async look(id: string, options: Omit<TransactionOptions, 'wait'> = {}): Promise<Found> {
+  async look(id: string, options: Pick<TransactionOptions, 'budgetMs' | 'signal'> = {}): Promise<Found> {
     const { budgetMs, signal } = checkOptions(options)
     const deadlineMs = this.line.world.clock.nowMs() + budgetMs
     const asked = { id: transactionId(id), kept: false, deadlineMs, signal }
@@ -180,11 +188,25 @@ export class Verdict implements AsyncDisposable {
     return this.close()
   }
 
-  private plan(options: Partial<KeptTransactionOptions>): Plan {
+  private plan(options: TransactionOptions & SubmitOptions & { readonly id?: string }): Plan {
     forbidNested('A transaction')
-    const checked = checkOptions(options)
+    const checked = { ...checkOptions(options), begunAtMs: this.line.world.clock.nowMs() }
     if (options.id === undefined) return { ...checked, id: this.group.newId('once'), kept: false }
+    if (checked.retry !== 'never') {
+      throw new ClientError(
+        'bad-option',
+        `retry is ${checked.retry}: expected 'never' with an id of your own, which names one attempt. Keep a new id for another one.`,
+      )
+    }
     return { ...checked, id: this.group.ownId(options.id), kept: true }
+  }
+
+  /** Runs it, and where its policy says so runs it anew: each time under a new id, with what is left of the budget. */
+  private attempt<T>(plan: Plan, run: (plan: Plan) => Promise<T>): Promise<T> {
+    const { retry: policy, begunAtMs, budgetMs, signal } = plan
+    return attempt(this.line.world, { policy, endsAtMs: begunAtMs + budgetMs, signal }, (made) =>
+      run(made === 0 ? plan : { ...plan, id: this.group.newId('once') }),
+    )
   }
 
   private async track<T>(begin: () => Promise<T>): Promise<T> {

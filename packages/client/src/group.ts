@@ -16,6 +16,7 @@ import {
 } from '@verdict/protocol'
 import type { Timer, World } from '@verdict/runtime'
 import { ask } from './ask.ts'
+import type { Crowd } from './crowd.ts'
 import { ClientError } from './errors.ts'
 import type { Inbox } from './inbox.ts'
 import type { ResendTiming } from './resend.ts'
@@ -35,6 +36,8 @@ export interface Line {
   readonly owner: OwnerName
   /** Openings that running transactions hold. An answer that tells of another one came too late: it is released. */
   readonly held: Set<Token>
+  /** Those that wait for an answer of a participant. */
+  readonly crowd: Crowd
   readonly telemetry: ClientTelemetry
 }
 

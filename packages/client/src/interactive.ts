@@ -53,6 +53,7 @@ export class Interactive implements Transaction {
   busy = false
   private readonly line: Line
   private readonly nonce: Nonce
+  private readonly begunAtMs: number
   private readonly endsAtMs: number
   private readonly signal: AbortSignal | undefined
   private readonly tally: Tally
@@ -66,6 +67,7 @@ export class Interactive implements Transaction {
     line: Line,
     plan: {
       readonly id: TransactionId
+      readonly begunAtMs: number
       readonly endsAtMs: number
       readonly signal: AbortSignal | undefined
       readonly tally: Tally
@@ -73,6 +75,7 @@ export class Interactive implements Transaction {
   ) {
     this.line = line
     this.id = plan.id
+    this.begunAtMs = plan.begunAtMs
     this.endsAtMs = plan.endsAtMs
     this.signal = plan.signal
     this.tally = plan.tally
@@ -160,7 +163,7 @@ export class Interactive implements Transaction {
   }
 
   private async callNow(participant: ParticipantName, operation: Operation): Promise<unknown> {
-    const { id, nonce, endsAtMs, tally } = this
+    const { id, nonce, begunAtMs, endsAtMs, tally } = this
     const { branch, n } = beginCall(this.branches, participant)
     const signal = this.ending.signal
     const onOpening = (opening: Opening): void => {
@@ -173,6 +176,7 @@ export class Interactive implements Transaction {
       branch,
       n,
       operation,
+      begunAtMs,
       endsAtMs,
       signal,
       tally,
@@ -198,7 +202,7 @@ export class Interactive implements Transaction {
   }
 
   /** Before commit was asked for, giving up releases the branches and logs nothing (rule R3). */
-  private giveUp(error: unknown): TransactionAborted {
+  giveUp(error: unknown): TransactionAborted {
     const thrown = error instanceof TransactionAborted && error.id === this.id ? error : undefined
     poison(this.branches, thrown?.reason ?? reasonOf(error))
     this.branches.sealed = true

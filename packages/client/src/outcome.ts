@@ -47,5 +47,6 @@ function ask(
     throw new ClientError('bad-option', `${id} is not lone: expected the doubt of an InDoubt, kept unchanged.`)
   }
   const tally = new Tally(() => line.world.clock.nowMs())
-  return commit(line, group, { id, list, wait: 'decided', endsAtMs: deadlineMs - graceMs, signal, tally })
+  const times = { begunAtMs: line.world.clock.nowMs(), endsAtMs: deadlineMs - graceMs }
+  return commit(line, group, { id, list, wait: 'decided', ...times, signal, tally })
 }

@@ -16,7 +16,7 @@ import {
   sealList,
 } from '@verdict/protocol'
 import { spanAttributes } from '@verdict/protocol/telemetry'
-import { commit, findBefore } from './commit.ts'
+import { commitInCrowd, findBefore } from './commit.ts'
 import { Tally } from './cost.ts'
 import { ClientError, tooManyBranches } from './errors.ts'
 import type { Group, Line } from './group.ts'
@@ -90,10 +90,10 @@ async function submitTraced<const C extends readonly PlannedCall[]>(
   plan: Plan,
   span: Span,
 ): Promise<Submitted<ValuesOf<C>>> {
-  const { id, kept, budgetMs, wait, signal } = plan
+  const { id, kept, begunAtMs, budgetMs, wait, signal, ordered, isolation } = plan
   const planned = planBranches(calls)
   span.setAttribute(spanAttributes.branches, planned.length)
-  const endsAtMs = line.world.clock.nowMs() + budgetMs
+  const endsAtMs = begunAtMs + budgetMs
   const tally = new Tally(() => line.world.clock.nowMs())
   const before = kept ? await findBefore(line, { id, deadlineMs: endsAtMs, signal, tally }) : undefined
   if (before !== undefined) return { outcome: 'committed', replayed: true, values: undefined, receipt: before.receipt }
@@ -106,7 +106,9 @@ async function submitTraced<const C extends readonly PlannedCall[]>(
     })),
   )
   const operations = planned.map((branch) => branch.operations)
-  const committed = await commit(line, group, { id, list, operations, wait, endsAtMs, signal, tally })
+  const how = { wait, ordered, isolation, begunAtMs, endsAtMs, signal, tally }
+  const leave = line.crowd.join(planned.map(({ participant }) => participant).join(', '))
+  const committed = await commitInCrowd(line, group, { id, list, operations, ...how }, leave)
   const results = committed.replayed ? undefined : committed.results
   const values = results === undefined ? undefined : readValues(calls, planned, results)
   return { outcome: 'committed', replayed: committed.replayed, values, receipt: committed.receipt } as Submitted<

@@ -2,7 +2,7 @@ import type { Span } from '@opentelemetry/api'
 import { sealList, type TransactionId } from '@verdict/protocol'
 import { spanAttributes } from '@verdict/protocol/telemetry'
 import { calledBranches } from './branches.ts'
-import { commit, findBefore, type Replayed as ReplayedCommit } from './commit.ts'
+import { commitInCrowd, findBefore, type Replayed as ReplayedCommit } from './commit.ts'
 import { Tally } from './cost.ts'
 import { InDoubt, isTransactionAborted } from './errors.ts'
 import type { Group, Line } from './group.ts'
@@ -52,13 +52,13 @@ async function runTraced<T>(
   plan: Plan,
   span: Span,
 ): Promise<Executed<T> | Replayed> {
-  const { id, kept, budgetMs, wait, signal } = plan
-  const endsAtMs = line.world.clock.nowMs() + budgetMs
+  const { id, kept, begunAtMs, budgetMs, wait, signal } = plan
+  const endsAtMs = begunAtMs + budgetMs
   const tally = new Tally(() => line.world.clock.nowMs())
   const before = kept ? await findBefore(line, { id, deadlineMs: endsAtMs, signal, tally }) : undefined
   if (before !== undefined) return replayed(before)
 
-  const interactive = new Interactive(line, { id, endsAtMs, signal, tally })
+  const interactive = new Interactive(line, { id, begunAtMs, endsAtMs, signal, tally })
   let value: T
   try {
     value = await interactive.run(work)
@@ -74,7 +74,9 @@ async function runTraced<T>(
     if (branches.length === 0) {
       return { outcome: 'committed', replayed: false, value, receipt: nothingWritten(id, tally) }
     }
-    const committed = await commit(line, group, { id, list: sealList(branches), wait, endsAtMs, signal, tally })
+    const leave = joinCrowd(line, interactive)
+    const sealed = { id, list: sealList(branches), wait, begunAtMs, endsAtMs, signal, tally }
+    const committed = await commitInCrowd(line, group, sealed, leave)
     if (committed.replayed) return replayed(committed)
     return { outcome: 'committed', replayed: false, value, receipt: committed.receipt }
   } finally {
@@ -101,6 +103,15 @@ async function lookAfterFailure(
     if (!busy) throw failure
     if (looks === busyLooks) throw new InDoubt(id, 'another run of it is under way', { kept: true, cause: failure })
     await new Promise<void>((resolve) => clock.after(busyPauseMs * looks, resolve))
+  }
+}
+
+/** Its commit waits for all that it has called. @throws TransactionAborted, with its branches released, when too many do */
+function joinCrowd(line: Line, interactive: Interactive): (isAnswered: boolean) => void {
+  try {
+    return line.crowd.join([...interactive.branches.byParticipant.keys()].toSorted().join(', '))
+  } catch (error) {
+    throw interactive.giveUp(error)
   }
 }
 

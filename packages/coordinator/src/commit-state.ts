@@ -39,6 +39,10 @@ export interface Sealed {
   readonly digest: Digest
   /** Operations by branch, for a one-shot; undefined once nobody who knows them has asked. */
   readonly operations: readonly (readonly Operation[])[] | undefined
+  /** Whether a one-shot's branches are asked one after another, in the order of the list (rule R7). */
+  readonly ordered?: boolean
+  /** Whether a one-shot's branches that only read keep their locks until the end as well (rule R7). */
+  readonly serializable?: boolean
 }
 
 /** A prepared branch whose holder asked while the list was unknown (rule R6). */
@@ -65,6 +69,8 @@ export interface Commit {
   /** `waiting` for a list, `collecting` votes, or `deciding`: a decision was proposed, or nothing needs to be recorded. */
   stage: 'waiting' | 'collecting' | 'deciding'
   endsAtMs: number
+  /** When its owner began it, an earlier attempt included: the older waits longer for locks (rule R7). */
+  begunAtMs: number | undefined
   trace: TraceContext | undefined
 }
 
@@ -84,6 +90,7 @@ export function newCommit(id: TransactionId, kept: boolean): Commit {
     branches: [],
     stage: 'waiting',
     endsAtMs: Number.POSITIVE_INFINITY,
+    begunAtMs: undefined,
     trace: undefined,
   }
 }

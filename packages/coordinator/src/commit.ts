@@ -21,6 +21,7 @@ export type CommitEvent =
       readonly kind: 'asked'
       readonly sealed: Sealed
       readonly endsAtMs: number
+      readonly begunAtMs: number
       readonly trace: TraceContext | undefined
     }
   /** The owner asked for the abort. */
@@ -76,7 +77,7 @@ export function advanceCommit(commit: Commit, event: CommitEvent, nowMs: number,
     case 'held':
       return held(commit, event, nowMs, timing)
     case 'voted':
-      return voted(commit, event)
+      return voted(commit, event, nowMs, timing)
     case 'unreachable':
       return unreachable(commit, event, nowMs, timing)
     case 'woke':
@@ -87,10 +88,18 @@ export function advanceCommit(commit: Commit, event: CommitEvent, nowMs: number,
 /** When the commit wants to be woken next. */
 export function wakeAtMs(commit: Commit): number | undefined {
   if (commit.stage === 'deciding') return undefined
-  return commit.branches.reduce(
-    (earliest, branch) => (branch.vote === 'awaited' ? Math.min(earliest, branch.resendAtMs) : earliest),
-    commit.endsAtMs,
-  )
+  return asking(commit).reduce((earliest, branch) => Math.min(earliest, branch.resendAtMs), commit.endsAtMs)
+}
+
+/** Whether the vote of this participant is awaited. */
+export function isAwaited({ branches }: Commit, participant: ParticipantName): boolean {
+  return branches.some(({ listed, vote }) => listed.participant === participant && vote === 'awaited')
+}
+
+/** The branches that are asked now: all that have not voted, or the next of them where they are asked in order (rule R7). */
+function asking({ branches, sealed }: Commit): readonly BranchProgress[] {
+  const awaited = branches.filter(({ vote }) => vote === 'awaited')
+  return sealed?.ordered ? awaited.slice(0, 1) : awaited
 }
 
 function asked(
@@ -100,6 +109,7 @@ function asked(
   timing: CommitTiming,
 ): CommitEffect[] {
   commit.trace ??= event.trace
+  commit.begunAtMs ??= event.begunAtMs
   if (commit.sealed === undefined) {
     commit.actor = { kind: 'owner' }
     commit.endsAtMs = event.endsAtMs
@@ -152,7 +162,12 @@ function seal(commit: Commit, sealed: Sealed): void {
   }))
 }
 
-function voted(commit: Commit, { participant, digest, vote }: Extract<CommitEvent, { kind: 'voted' }>): CommitEffect[] {
+function voted(
+  commit: Commit,
+  { participant, digest, vote }: Extract<CommitEvent, { kind: 'voted' }>,
+  nowMs: number,
+  timing: CommitTiming,
+): CommitEffect[] {
   // A vote counts only for its own list (rule R4), and only the first one of a branch.
   if (commit.sealed?.digest !== digest) return []
   const branch = commit.branches.find(({ listed }) => listed.participant === participant)
@@ -180,7 +195,7 @@ function voted(commit: Commit, { participant, digest, vote }: Extract<CommitEven
       branch.results = vote.results
       // A called branch is not executed again; a one-shot is, and writes nothing only if it is declared not to.
       branch.harmless = vote.kind === 'read-only' && (branch.listed.kind === 'called' || vote.declared === true)
-      return whenAllVoted(commit)
+      return whenAllVoted(commit) ?? (commit.sealed.ordered ? askAll(commit, nowMs, timing) : [])
   }
 }
 
@@ -207,8 +222,8 @@ function isOwnEcho({ listed, lockTimeouts, sent }: BranchProgress, vote: Extract
   return lockTimeouts.length < sent
 }
 
-function whenAllVoted(commit: Commit): CommitEffect[] {
-  if (commit.branches.some(({ vote }) => vote === 'awaited')) return []
+function whenAllVoted(commit: Commit): CommitEffect[] | undefined {
+  if (commit.branches.some(({ vote }) => vote === 'awaited')) return undefined
   const onlyRead = commit.branches.every(({ harmless }) => harmless)
   // What may write when it is executed again, and a kept id, which is asked for again, are logged (rules R10, R17).
   if (!onlyRead || commit.kept) return [propose(commit, 'committed', undefined)]
@@ -232,13 +247,13 @@ function unreachable(
 
 function woke(commit: Commit, nowMs: number, timing: CommitTiming): CommitEffect[] {
   if (nowMs >= commit.endsAtMs) return [propose(commit, 'aborted', spentReason(commit))]
-  return commit.branches
-    .filter(({ vote, resendAtMs }) => vote === 'awaited' && nowMs >= resendAtMs)
+  return asking(commit)
+    .filter(({ resendAtMs }) => nowMs >= resendAtMs)
     .map((branch) => ask(commit, branch, nowMs, timing))
 }
 
 function askAll(commit: Commit, nowMs: number, timing: CommitTiming): CommitEffect[] {
-  return commit.branches.filter(({ vote }) => vote === 'awaited').map((branch) => ask(commit, branch, nowMs, timing))
+  return asking(commit).map((branch) => ask(commit, branch, nowMs, timing))
 }
 
 function ask(

@@ -16,10 +16,11 @@ import {
   type TransactionId,
   type VoteMessage,
 } from '@verdict/protocol'
-import type { Clock } from '@verdict/runtime'
+import { type Clock, Schedule } from '@verdict/runtime'
 import { Alarm } from './alarm.ts'
+import { Awaited } from './awaited.ts'
 import type { Calls } from './calls.ts'
-import { advanceCommit, type CommitEffect, type CommitEvent, wakeAtMs } from './commit.ts'
+import { advanceCommit, type CommitEffect, type CommitEvent, isAwaited, wakeAtMs } from './commit.ts'
 import { type Commit, newCommit } from './commit-state.ts'
 import { CommitTracing } from './commit-tracing.ts'
 import { type Applied, epochOf, horizonOf, type ReadableSpace, recordOf } from './decisions.ts'
@@ -27,7 +28,6 @@ import type { Deliveries } from './deliveries.ts'
 import { trustedList } from './inquiry.ts'
 import type { CoordinatorMetering } from './metering.ts'
 import type { Asker, Post } from './post.ts'
-import { Schedule } from './schedule.ts'
 import type { CoordinatorSettings } from './settings.ts'
 import type { Troubles } from './troubles.ts'
 import { joinWaiters, type Results, type Waiter, wholeResults } from './waiter.ts'
@@ -61,7 +61,14 @@ interface Underway {
   messages: number
   /** Bytes of requests and results that it holds. */
   bytes: number
+  /** Those that its votes are awaited with; undefined until its list is known. */
+  awaitedBytes: number | undefined
 }
+
+type Asked = Extract<CommitEvent, { kind: 'asked' | 'abortAsked' }>
+
+/** One participant's part of `maxUnderwayBytes`: three that are silent leave room for all others. */
+const awaitedShare = 4
 
 /** The transactions that this leader collects votes for: one work each, joined by whoever asks for the same one (rule R2). */
 export class Commits {
@@ -69,6 +76,7 @@ export class Commits {
   private readonly underway = new Map<TransactionId, Underway>()
   private readonly schedule = new Schedule<TransactionId>()
   private readonly alarm: Alarm
+  private readonly awaited = new Awaited()
   private bytes = 0
   private stopped = false
 
@@ -91,11 +99,13 @@ export class Commits {
 
   /** The owner asks for the commit. `bytes` is the size of its message. */
   ask(message: CommitRequest, asker: Asker, bytes: number): void {
-    const { id, list, digest, operations, leftMs, trace, wait } = message
+    const { id, list, digest, operations, leftMs, ageMs = 0, ordered, isolation, trace, wait } = message
     const call = this.ports.calls.received(message)
     const waiter: Waiter = { ...asker, digest, wait, oneShot: list[0]?.kind === 'oneShot', call }
-    const endsAtMs = this.ports.clock.nowMs() + Math.min(leftMs, maxBudgetMs)
-    this.take(id, waiter, { kind: 'asked', sealed: { list, digest, operations }, endsAtMs, trace }, bytes)
+    const nowMs = this.ports.clock.nowMs()
+    const endsAtMs = nowMs + Math.min(leftMs, maxBudgetMs)
+    const sealed = { list, digest, operations, ordered: ordered === true, serializable: isolation === 'serializable' }
+    this.take(id, waiter, { kind: 'asked', sealed, endsAtMs, begunAtMs: nowMs - ageMs, trace }, bytes)
   }
 
   /** The owner asks for the abort of what it had asked to commit. `bytes` is the size of its message. */
@@ -111,7 +121,7 @@ export class Commits {
     const { id, digest, token } = held
     if (!this.underway.has(id)) {
       // It will ask again; by then there may be room. No honest id is ahead of the group's epoch.
-      if (this.refusesMore() || parseId(id).epoch > epochOf(this.ports.space)) return
+      if (this.refusal(held.list ?? []) !== undefined || parseId(id).epoch > epochOf(this.ports.space)) return
       this.ports.takenUp(id)
     }
     const endsAtMs = this.ports.clock.nowMs() + this.ports.settings.takeUpBudgetMs
@@ -149,8 +159,9 @@ export class Commits {
     this.advance(id, { kind: 'voted', participant, digest, vote: hasRoom ? vote : bare })
   }
 
-  private take(id: TransactionId, waiter: Waiter, event: CommitEvent, bytes: number): void {
+  private take(id: TransactionId, waiter: Waiter, event: Asked, bytes: number): void {
     const { space, deliveries, settings } = this.ports
+    const { list } = event.sealed
     const record = recordOf(space, id)
     if (record !== undefined) {
       deliveries.answer(record, waiter)
@@ -162,9 +173,9 @@ export class Commits {
       this.refuse(id, waiter, reasonCodes.futureEpoch, message, false)
       return
     }
-    if (!this.underway.has(id) && this.refusesMore()) {
-      const message = 'The group has too much under way just now: try again.'
-      this.refuse(id, waiter, reasonCodes.overloaded, message, true)
+    const refusal = this.underway.has(id) ? undefined : this.refusal(list)
+    if (refusal !== undefined) {
+      this.refuse(id, waiter, reasonCodes.overloaded, refusal, true)
       return
     }
     const underway = this.work(id, () => new CommitTracing(id, waiter.call.context))
@@ -176,13 +187,22 @@ export class Commits {
     this.advance(id, event)
   }
 
-  /** Whether there is no room for one more transaction, which then counts as refused. */
-  private refusesMore(): boolean {
+  /** Why one more transaction is not begun; it counts as refused then. One silent participant takes no more than its share. */
+  private refusal(list: Iterable<{ readonly participant: ParticipantName }>): string | undefined {
     const { settings, metering } = this.ports
     const used = { maxUnderway: this.underway.size, maxUnderwayBytes: this.bytes }
-    const limit = (['maxUnderway', 'maxUnderwayBytes'] as const).find((name) => used[name] >= settings[name])
-    if (limit !== undefined) metering.refused(limit)
-    return limit !== undefined
+    const full = (['maxUnderway', 'maxUnderwayBytes'] as const).find((name) => used[name] >= settings[name])
+    if (full !== undefined) {
+      metering.refused(full)
+      return 'The group has too much under way just now: try again.'
+    }
+    for (const { participant } of list) {
+      const { count, bytes } = this.awaited.of(participant)
+      if (count < settings.maxAwaitedVotes && bytes < settings.maxUnderwayBytes / awaitedShare) continue
+      metering.refused('maxAwaitedVotes')
+      return `${participant} has not voted on ${count} transactions yet: no more are begun with it until it does.`
+    }
+    return undefined
   }
 
   private work(id: TransactionId, trace: () => CommitTracing): Underway {
@@ -200,7 +220,12 @@ export class Commits {
   }
 
   private drop(id: TransactionId): void {
-    this.bytes -= this.underway.get(id)?.bytes ?? 0
+    const underway = this.underway.get(id)
+    if (underway === undefined) return
+    for (const { listed, vote } of underway.commit.branches) {
+      if (vote === 'awaited') this.awaited.remove(listed.participant, underway.awaitedBytes ?? 0)
+    }
+    this.bytes -= underway.bytes
     this.underway.delete(id)
     this.schedule.set(id, undefined)
   }
@@ -209,11 +234,23 @@ export class Commits {
     const underway = this.underway.get(id)
     if (underway === undefined || this.stopped) return
     const { commit, tracing } = underway
+    const speaker = event.kind === 'voted' && isAwaited(commit, event.participant) ? event.participant : undefined
     const effects = advanceCommit(commit, event, this.ports.clock.nowMs(), this.ports.settings)
+    this.count(underway, speaker)
     this.schedule.set(id, wakeAtMs(commit))
     this.alarm.setAt(this.schedule.nextMs())
     if (event.kind === 'voted') tracing.voted(commit, event.participant)
     for (const effect of effects) this.perform(id, underway, effect, event)
+  }
+
+  /** Notes whose votes are awaited, from now on or no longer. */
+  private count(underway: Underway, speaker: ParticipantName | undefined): void {
+    const { commit, bytes } = underway
+    if (underway.awaitedBytes === undefined && commit.sealed !== undefined) {
+      underway.awaitedBytes = bytes
+      for (const { listed } of commit.branches) this.awaited.add(listed.participant, bytes)
+    }
+    if (speaker !== undefined && !isAwaited(commit, speaker)) this.awaited.remove(speaker, underway.awaitedBytes ?? 0)
   }
 
   private wake(): void {
@@ -314,7 +351,7 @@ export class Commits {
 
   private sendPrepare(underway: Underway, effect: Extract<CommitEffect, { kind: 'prepare' }>): void {
     const { commit, tracing } = underway
-    const { id, sealed, trace, endsAtMs } = commit
+    const { id, sealed, trace, endsAtMs, begunAtMs } = commit
     if (sealed === undefined) throw new Error(`Broken invariant: prepare of ${id} without a list.`)
     const { clock, post, space, term } = this.ports
     const { participant, instance, operations } = effect
@@ -325,6 +362,8 @@ export class Commits {
       list: sealed.list,
       digest: sealed.digest,
       leftMs: Math.max(0, Math.round(endsAtMs - clock.nowMs())),
+      ...(begunAtMs === undefined ? {} : { ageMs: wholeAge(clock.nowMs() - begunAtMs) }),
+      ...(sealed.serializable ? { isolation: 'serializable' as const } : {}),
       term,
       horizon: horizonOf(space),
       ...(operations === undefined ? {} : { operations }),
@@ -361,11 +400,21 @@ export class Commits {
   }
 }
 
-const uncounted = { askedAtMs: undefined, collectedAtMs: undefined, messages: 0, bytes: 0 }
+const uncounted = {
+  askedAtMs: undefined,
+  collectedAtMs: undefined,
+  messages: 0,
+  bytes: 0,
+  awaitedBytes: undefined,
+}
 
 /** Microseconds are enough. */
 function rounded(ms: number): number {
   return Math.max(0, Math.round(ms * 1_000) / 1_000)
+}
+
+function wholeAge(ms: number): number {
+  return Math.min(maxBudgetMs, Math.max(0, Math.round(ms)))
 }
 
 function modeOf({ sealed }: Commit): 'interactive' | 'one-shot' {

@@ -40,8 +40,8 @@ import { CoordinatorMetering } from './metering.ts'
 import { Post } from './post.ts'
 import { type CoordinatorSettings, defaultSettings } from './settings.ts'
 
-/** Most unsettled transactions that a status report counts; more are told as this number. */
-const maxCounted = 10_000
+/** Most entries that a replica counts in its store: it does so between two commits. Beyond it a leader tells those that it knows of. */
+const maxCounted = 1_000
 /** Most unsettled transactions that a status report lists. */
 const maxListed = 50
 
@@ -164,7 +164,7 @@ class RunningCoordinator implements Coordinator {
       epoch: epochOf(replica.space),
       horizon: horizonOf(replica.space),
       version: this.options.version,
-      unsettled: unsettledCount(replica.space, maxCounted),
+      unsettled: this.unsettled(replica),
       underway: this.leader?.underway ?? 0,
       hazardous: hazardousCount(replica.space, maxCounted),
       troubles: this.leader?.troubles.list(maxListed) ?? [],
@@ -221,7 +221,7 @@ class RunningCoordinator implements Coordinator {
     this.options.onEvent?.({
       kind: 'leading',
       term,
-      unsettled: unsettledCount(this.replica.space, maxCounted),
+      unsettled: this.unsettled(this.replica),
     })
   }
 
@@ -243,11 +243,16 @@ class RunningCoordinator implements Coordinator {
         this.leader === undefined ? 0 : read()
     return this.metering.observe({
       underway: () => this.leader?.underway ?? 0,
-      inDoubt: leading(() => unsettledCount(space, maxCounted)),
+      inDoubt: leading(() => this.unsettled({ space })),
       hazardous: leading(() => hazardousCount(space, maxCounted)),
       troubles: (kind) => this.leader?.troubles.count(kind) ?? 0,
       oldestInDoubtMs: leading(() => Math.max(0, ...unsettled(space, 1).records.map(ageMs))),
     })
+  }
+
+  private unsettled({ space }: Pick<Replica<Applied>, 'space'>): number {
+    const counted = unsettledCount(space, maxCounted)
+    return counted < maxCounted ? counted : Math.max(counted, this.leader?.unsettled ?? 0)
   }
 
   private asked({ subject, payload, replyTo }: BusMessage): void {

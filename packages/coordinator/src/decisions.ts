@@ -18,7 +18,7 @@ import { isTold, resolvedHazards } from './hazards.ts'
 /** What applying a command tells whoever proposed it. */
 export type Applied =
   /** The record that stands for the id: the proposed decision, or an earlier one. */
-  | { readonly kind: 'recorded'; readonly record: DecisionRecord }
+  | { readonly kind: 'recorded'; readonly record: StoredRecord }
   /** The quarantined branch of this participant may be rolled back: the group never will have an outcome for it (rule R13). */
   | { readonly kind: 'released' }
   /** Nothing is recorded for the id, and its epoch lies behind the horizon. */
@@ -30,7 +30,8 @@ export type Applied =
 /** Reading side of the state, for leaders and for every replica's status. */
 export type ReadableSpace = Pick<StateSpace, 'get' | 'list'>
 
-interface StoredRecord extends DecisionRecord {
+/** A record as the space has it. */
+export interface StoredRecord extends DecisionRecord {
   /** Index of the entry that recorded it: orders the unsettled ones by age. */
   readonly index: LogIndex
 }
@@ -172,7 +173,7 @@ function counter(space: ReadableSpace, key: string, initial: number): Epoch {
 }
 
 /** The record that stands for an id, where there is one. */
-export function recordOf(space: ReadableSpace, id: TransactionId): DecisionRecord | undefined {
+export function recordOf(space: ReadableSpace, id: TransactionId): StoredRecord | undefined {
   return read(space, id)
 }
 
@@ -201,7 +202,7 @@ export function unsettled(
   space: ReadableSpace,
   limit: number,
   after?: string,
-): { readonly records: readonly DecisionRecord[]; readonly last: string | undefined } {
+): { readonly records: readonly StoredRecord[]; readonly last: string | undefined } {
   const entries = space.list('unsettled/', limit, after)
   const records = entries.map(([, value]) => {
     const id = packr.unpack(value) as TransactionId
@@ -210,6 +211,12 @@ export function unsettled(
     return record
   })
   return { records, last: entries.at(-1)?.[0] }
+}
+
+/** The record of this entry, if some branch has not acknowledged it yet. */
+export function unsettledAt(space: ReadableSpace, index: LogIndex): StoredRecord | undefined {
+  const bytes = space.get(keys.unsettled(index))
+  return bytes === undefined ? undefined : read(space, packr.unpack(bytes) as TransactionId)
 }
 
 /** How many records some branch has not acknowledged yet, counted up to `limit`. */

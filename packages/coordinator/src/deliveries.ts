@@ -7,23 +7,26 @@ import {
   type ReportedHazard,
   type TransactionId,
 } from '@verdict/protocol'
-import type { Clock } from '@verdict/runtime'
+import type { LogIndex } from '@verdict/raft'
+import { type Clock, Schedule } from '@verdict/runtime'
 import { Alarm } from './alarm.ts'
+import { Backlog } from './backlog.ts'
 import { maxSettledIds } from './command.ts'
 import type { CommitTracing } from './commit-tracing.ts'
-import { epochOf, horizonOf, type ReadableSpace, unsettled } from './decisions.ts'
+import { epochOf, horizonOf, type ReadableSpace, type StoredRecord, unsettled, unsettledAt } from './decisions.ts'
 import {
   advanceDelivery,
+  awaitedBy,
   type Delivery,
   type DeliveryEffect,
   type DeliveryEvent,
   deliveryWakeAtMs,
   newDelivery,
+  toldOf,
 } from './delivery.ts'
 import { DeliveryTracing } from './delivery-tracing.ts'
 import type { Post } from './post.ts'
 import { RecentResults } from './recent-results.ts'
-import { Schedule } from './schedule.ts'
 import type { CoordinatorSettings } from './settings.ts'
 import type { Troubles } from './troubles.ts'
 import { answerFrom, bytesOf, joinWaiters, type Results, type Waiter } from './waiter.ts'
@@ -40,6 +43,7 @@ export interface DeliveriesPorts {
 
 interface Underway {
   readonly delivery: Delivery
+  readonly index: LogIndex
   readonly tracing: DeliveryTracing
   /** Those who wait until every branch has applied the outcome. */
   readonly waiters: Waiter[]
@@ -47,23 +51,28 @@ interface Underway {
   bytes: number
 }
 
-/** Brings outcomes to their branches until each has acknowledged, in paced waves, and answers those who wait for it. */
+/**
+ * Brings outcomes to their branches until each has acknowledged, in paced waves, and answers those who wait for it. What waits for a
+ * participant that does not keep up goes back into the store, so that it takes neither memory nor turns from the others.
+ */
 export class Deliveries {
   private readonly ports: DeliveriesPorts
   private readonly underway = new Map<TransactionId, Underway>()
   private readonly schedule = new Schedule<TransactionId>()
+  private readonly backlog: Backlog
   private readonly settling: TransactionId[] = []
   private readonly recent: RecentResults
   private readonly waveAlarm: Alarm
   private readonly settleAlarm: Alarm
-  /** Position in the store's unsettled records up to which they were taken into memory; undefined when all were. */
-  private backlog: { readonly after: string | undefined } | undefined = { after: undefined }
+  /** Position in the store's unsettled records up to which earlier leaders' were taken up; undefined when all were. */
+  private inherited: { readonly after: string | undefined } | undefined = { after: undefined }
   private nextWaveMs = Number.NEGATIVE_INFINITY
   private bytes = 0
   private stopped = false
 
   constructor(ports: DeliveriesPorts) {
     this.ports = ports
+    this.backlog = new Backlog(ports.settings.deliveryWindow)
     this.recent = new RecentResults(ports.settings.maxRecentResultsBytes)
     this.waveAlarm = new Alarm(ports.clock, () => this.wave())
     this.settleAlarm = new Alarm(ports.clock, () => this.flushSettled())
@@ -81,9 +90,13 @@ export class Deliveries {
     this.settleAlarm.stop()
   }
 
+  /** Outcomes that this leader knows some branch has not acknowledged; earlier leaders' as far as it came to them. */
+  get count(): number {
+    return this.underway.size + this.backlog.size
+  }
+
   /** Begins to tell a decision. `results` are those that came with the votes, `by` is the commit that made it just now. */
-  begin(record: DecisionRecord, results?: Results, by?: CommitTracing): void {
-    const { clock, settings } = this.ports
+  begin(record: StoredRecord, results?: Results, by?: CommitTracing): void {
     if (record.settled || this.stopped) return
     const known = this.underway.get(record.id)
     if (known !== undefined) {
@@ -93,24 +106,26 @@ export class Deliveries {
     }
     const delivery = newDelivery(record)
     const tracing = new DeliveryTracing(record, by?.context)
-    if (this.underway.size >= settings.maxDelivering) {
+    if (this.underway.size >= this.ports.settings.maxDelivering) {
       // Told once; whoever misses it asks. The store keeps it until there is room to insist.
-      this.perform(delivery, tracing, advanceDelivery(delivery, { kind: 'woke' }, clock.nowMs(), settings), 'woke')
+      for (const effect of this.step(delivery, { kind: 'woke', heldBack: [] })) {
+        if (effect.kind === 'tell') this.tell(delivery, tracing, effect, 'woke')
+      }
       tracing.toldOnce()
-      this.backlog ??= { after: undefined }
+      this.backlog.add(record.index, toldOf(record))
       return
     }
-    const fresh: Underway = { delivery, tracing, waiters: [], bytes: 0 }
-    this.underway.set(record.id, fresh)
+    const fresh = this.enter(record, delivery, tracing)
     if (results !== undefined) this.keep(fresh, results)
-    this.advance(record.id, { kind: 'woke' })
+    this.advance(record.id, { kind: 'woke', heldBack: [] })
   }
 
   /** Answers from a record, now or once every branch has applied it. `results` are those that came with the votes, if they are at hand. */
-  answer(record: DecisionRecord, waiter: Waiter, results?: Results): void {
+  answer(record: StoredRecord, waiter: Waiter, results?: Results): void {
     const isPatient = waiter.wait === 'applied' && waiter.digest === record.digest && record.outcome === 'committed'
-    // An earlier leader's record may still wait in the store.
-    if (isPatient) this.begin(record)
+    // An earlier leader's record may still wait in the store. It waits on when those that it waits for do not keep up.
+    const keepsUp = !toldOf(record).some((participant) => this.backlog.isCrowded(participant))
+    if (isPatient && keepsUp) this.begin(record)
     const underway = this.underway.get(record.id)
     const isOnItsWay = underway !== undefined && !this.isApplied(record) && !record.hazards.some(isOpen)
     if (isPatient && isOnItsWay) joinWaiters(underway.waiters, waiter, this.ports.settings.maxWaiters)
@@ -122,20 +137,20 @@ export class Deliveries {
   }
 
   /** A hazard was recorded: nobody waits for full success any longer. */
-  hazardous(record: DecisionRecord, participant: ParticipantName, hazard: ReportedHazard): void {
+  hazardous(record: StoredRecord, participant: ParticipantName, hazard: ReportedHazard): void {
     this.underway.get(record.id)?.tracing.hazardous(participant, hazard)
     this.marked(record)
     for (const waiter of this.underway.get(record.id)?.waiters.splice(0) ?? []) this.say(record, waiter)
   }
 
   /** The record's hazards are others now: one was reported, or an operator has resolved some. */
-  marked(record: DecisionRecord): void {
+  marked(record: StoredRecord): void {
     if (this.underway.has(record.id)) this.advance(record.id, { kind: 'marked', record })
     else this.begin(record)
   }
 
   /** Everybody who has not acknowledged is told now, whatever pause is under way. */
-  hurry(record: DecisionRecord): void {
+  hurry(record: StoredRecord): void {
     this.begin(record)
     this.advance(record.id, { kind: 'hurried' })
   }
@@ -149,47 +164,85 @@ export class Deliveries {
     delivery.results = delivery.results.map((values, position) => results[position] ?? values)
   }
 
+  private enter(record: StoredRecord, delivery: Delivery, tracing: DeliveryTracing): Underway {
+    const fresh: Underway = { delivery, tracing, index: record.index, waiters: [], bytes: 0 }
+    this.underway.set(record.id, fresh)
+    return fresh
+  }
+
+  private step(delivery: Delivery, event: DeliveryEvent): DeliveryEffect[] {
+    return advanceDelivery(delivery, event, this.ports.clock.nowMs(), this.ports.settings)
+  }
+
   private advance(id: TransactionId, event: DeliveryEvent): void {
     const underway = this.underway.get(id)
     if (underway === undefined || this.stopped) return
     const { delivery, tracing } = underway
-    const effects = advanceDelivery(delivery, event, this.ports.clock.nowMs(), this.ports.settings)
+    const effects = this.step(delivery, event)
     this.schedule.set(id, deliveryWakeAtMs(delivery))
-    if (event.kind === 'acknowledged') tracing.acknowledged(delivery, event.participant)
-    this.perform(delivery, tracing, effects, event.kind)
+    for (const effect of effects) this.perform(delivery, tracing, effect, event.kind)
+    const heard = effects.some(({ kind }) => kind === 'heard')
+    // Nothing is on its way any more: it waits for those that were held back.
+    if (heard && awaitedBy(delivery, { told: true }).length === 0) this.returnToStore(id)
     this.armWave()
+  }
+
+  /** What waits only for those that do not keep up goes back into the store; says whether it does. */
+  private returnToStore(id: TransactionId): boolean {
+    const underway = this.underway.get(id)
+    if (underway === undefined) return false
+    const { delivery, tracing, waiters, index } = underway
+    const waitingFor = awaitedBy(delivery)
+    if (waitingFor.length === 0 || !waitingFor.every((participant) => this.backlog.isCrowded(participant))) return false
+    // They ask again, which costs less than to be kept in mind for hours.
+    for (const waiter of waiters.splice(0)) this.say(delivery.record, waiter)
+    tracing.toldOnce()
+    this.forget(id)
+    this.schedule.set(id, undefined)
+    this.backlog.add(index, waitingFor)
+    return true
   }
 
   private perform(
     delivery: Delivery,
     tracing: DeliveryTracing,
-    effects: readonly DeliveryEffect[],
+    effect: DeliveryEffect,
     cause: DeliveryEvent['kind'],
   ): void {
-    const { id, digest, outcome } = delivery.record
-    const { post, space } = this.ports
-    for (const effect of effects) {
-      switch (effect.kind) {
-        case 'tell': {
-          const { participant, instance, token } = effect
-          const message = {
-            type: 'outcome',
-            id,
-            digest,
-            outcome,
-            horizon: horizonOf(space),
-            ...(token === undefined ? {} : { token }),
-            ...tracing.telling(participant, cause),
-          } as const
-          const onNoResponders = instance === undefined ? undefined : () => this.unreachable(id, participant, instance)
-          post.tell(participant, instance, message, onNoResponders)
-          break
-        }
-        case 'settled':
-          this.queueSettled(id)
-          break
-      }
+    switch (effect.kind) {
+      case 'tell':
+        if (effect.first) this.backlog.told(effect.participant)
+        this.tell(delivery, tracing, effect, cause)
+        break
+      case 'heard':
+        if (effect.told) this.backlog.untold(effect.participant)
+        tracing.acknowledged(effect.participant)
+        break
+      case 'settled':
+        this.queueSettled(delivery.record.id)
+        break
     }
+  }
+
+  private tell(
+    { record }: Delivery,
+    tracing: DeliveryTracing,
+    { participant, instance, token }: Extract<DeliveryEffect, { kind: 'tell' }>,
+    cause: DeliveryEvent['kind'],
+  ): void {
+    const { id, digest, outcome } = record
+    const { post, space } = this.ports
+    const message = {
+      type: 'outcome',
+      id,
+      digest,
+      outcome,
+      horizon: horizonOf(space),
+      ...(token === undefined ? {} : { token }),
+      ...tracing.telling(participant, cause),
+    } as const
+    const onNoResponders = instance === undefined ? undefined : () => this.unreachable(id, participant, instance)
+    post.tell(participant, instance, message, onNoResponders)
   }
 
   private unreachable(id: TransactionId, participant: ParticipantName, instance: InstanceId): void {
@@ -217,7 +270,7 @@ export class Deliveries {
     if (this.settling.length > 0) this.armSettle()
     this.ports.settle(ids).then(
       () => {
-        for (const id of ids) this.drop(id)
+        for (const id of ids) this.forget(id)
         this.armWave()
       },
       () => {
@@ -227,16 +280,17 @@ export class Deliveries {
     )
   }
 
-  private drop(id: TransactionId): void {
+  private forget(id: TransactionId): void {
     const underway = this.underway.get(id)
     if (underway === undefined) return
     this.bytes -= underway.bytes
     this.underway.delete(id)
+    for (const participant of awaitedBy(underway.delivery, { told: true })) this.backlog.untold(participant)
     this.recent.keep(id, underway.delivery.results)
   }
 
   private armWave(): void {
-    const nextMs = this.mayRefill() ? Number.NEGATIVE_INFINITY : this.schedule.nextMs()
+    const nextMs = this.mayTakeUp() ? Number.NEGATIVE_INFINITY : this.schedule.nextMs()
     if (nextMs !== undefined) this.waveAlarm.setAt(Math.max(nextMs, this.nextWaveMs))
   }
 
@@ -246,25 +300,57 @@ export class Deliveries {
     for (const id of this.schedule.takeDue(clock.nowMs(), settings.waveSize)) {
       troubles.contain(
         id,
-        () => this.advance(id, { kind: 'woke' }),
+        () => {
+          if (!this.returnToStore(id)) this.advance(id, { kind: 'woke', heldBack: [] })
+        },
         (untilMs) => this.schedule.set(id, untilMs),
       )
     }
-    this.refill()
+    this.takeUp()
     this.armWave()
   }
 
-  private mayRefill(): boolean {
-    return this.backlog !== undefined && this.underway.size < this.ports.settings.maxDelivering
+  private get room(): number {
+    return this.ports.settings.maxDelivering - this.underway.size
   }
 
-  private refill(): void {
+  private mayTakeUp(): boolean {
+    return (this.inherited !== undefined || this.backlog.isReady) && this.room > 0
+  }
+
+  /** Takes up what waits in the store: first for those that have room again, then what earlier leaders left. */
+  private takeUp(): void {
     const { space, settings, troubles } = this.ports
-    if (this.backlog === undefined || !this.mayRefill()) return
-    const limit = Math.min(settings.maxDelivering - this.underway.size, settings.waveSize)
-    const { records, last } = unsettled(space, limit, this.backlog.after)
-    this.backlog = last === undefined ? undefined : { after: last }
-    for (const record of records) troubles.contain(record.id, () => this.begin(record))
+    let left = Math.min(settings.takeUpsPerWave, this.room)
+    for (; left > 0; left -= 1) {
+      const waiting = this.backlog.take()
+      if (waiting === undefined) break
+      const record = unsettledAt(space, waiting.index)
+      if (record === undefined) continue
+      const how = { waitingFor: waiting.waitingFor, patient: true }
+      troubles.contain(record.id, () => this.insist(record, how))
+    }
+    if (this.inherited === undefined || left === 0) return
+    const { records, last } = unsettled(space, left, this.inherited.after)
+    this.inherited = last === undefined ? undefined : { after: last }
+    for (const record of records) {
+      troubles.contain(record.id, () => this.insist(record, { waitingFor: toldOf(record), patient: false }))
+    }
+  }
+
+  /** Tells an outcome from the store to those that have room for it. */
+  private insist(
+    record: StoredRecord,
+    how: { readonly waitingFor: readonly ParticipantName[]; readonly patient: boolean },
+  ): void {
+    if (this.underway.has(record.id)) return
+    const heldBack = how.waitingFor.filter((participant) => !this.backlog.hasRoom(participant))
+    if (heldBack.length > 0 && heldBack.length === how.waitingFor.length) {
+      this.backlog.add(record.index, how.waitingFor)
+      return
+    }
+    this.enter(record, newDelivery(record, how), new DeliveryTracing(record, undefined))
+    this.advance(record.id, { kind: 'woke', heldBack })
   }
 
   private isApplied({ id, settled }: DecisionRecord): boolean {

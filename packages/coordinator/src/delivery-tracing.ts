@@ -1,7 +1,7 @@
 import { type Context, ROOT_CONTEXT, type Span } from '@opentelemetry/api'
 import type { DecisionRecord, ParticipantName, ReportedHazard } from '@verdict/protocol'
 import { labels, linksTo, methodName, methods, spanAttributes } from '@verdict/protocol/telemetry'
-import type { Delivery, DeliveryEvent } from './delivery.ts'
+import type { DeliveryEvent } from './delivery.ts'
 import {
   abandon,
   coordinatorTracer,
@@ -63,9 +63,8 @@ export class DeliveryTracing {
     return traceOf(span, transaction)
   }
 
-  /** A participant acknowledged something; it need not be this outcome of this list. */
-  acknowledged({ recipients }: Delivery, participant: ParticipantName): void {
-    if (!recipients.some((recipient) => recipient.participant === participant && recipient.acknowledged)) return
+  /** A participant has acknowledged the outcome. */
+  acknowledged(participant: ParticipantName): void {
     const telling = this.tellings.get(participant)
     if (telling !== undefined) this.end(telling.span)
     this.tellings.delete(participant)
@@ -81,7 +80,7 @@ export class DeliveryTracing {
     })
   }
 
-  /** There is no room to insist: whoever is told once and does not hear it asks. */
+  /** It goes on in the store: whoever is told once and does not hear it asks. */
   toldOnce(): void {
     for (const { span } of this.tellings.values()) this.end(span)
     this.tellings.clear()

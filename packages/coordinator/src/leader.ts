@@ -138,6 +138,11 @@ export class Leader {
     return this.commits.size
   }
 
+  /** Decided transactions that some branch has not acknowledged, as far as this leader came to them. */
+  get unsettled(): number {
+    return this.deliveries.count
+  }
+
   /** Reads what somebody asks who has an inbox; undefined when it cannot be used. */
   private readRequest({
     subject,

@@ -18,8 +18,17 @@ export interface CoordinatorSettings {
   readonly waveMs: number
   /** Transactions a leader collects votes for at a time. */
   readonly maxUnderway: number
+  /** Transactions that may wait for the vote of one participant: if it is silent, the others still find room. */
+  readonly maxAwaitedVotes: number
   /** Bytes of requests and results that those hold in memory. Beyond it new ones are refused, and results answered as pending. */
   readonly maxUnderwayBytes: number
+  /**
+   * Outcomes on their way to one participant. One that does not acknowledge as many is told the others as it acknowledges these:
+   * more would only pile up before it, and one that is down is sent no more than this in `maxResendMs`.
+   */
+  readonly deliveryWindow: number
+  /** Outcomes that a wave takes up from the store: a part of what a participant commits per second, beside its usual work. */
+  readonly takeUpsPerWave: number
   /** Unsettled outcomes that the leader keeps in memory; the rest waits in the store and follows as these settle. */
   readonly maxDelivering: number
   /** Bytes of results kept for askers who come again, until all is settled. Beyond it they are answered as pending. */
@@ -48,7 +57,10 @@ export const defaultSettings: CoordinatorSettings = {
   waveSize: 256,
   waveMs: 20,
   maxUnderway: 10_000,
+  maxAwaitedVotes: 3_000,
   maxUnderwayBytes: 256 * 1024 * 1024,
+  deliveryWindow: 512,
+  takeUpsPerWave: 32,
   maxDelivering: 50_000,
   maxResultsHeldBytes: 64 * 1024 * 1024,
   maxRecentResultsBytes: 16 * 1024 * 1024,

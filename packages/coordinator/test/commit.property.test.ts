@@ -43,7 +43,13 @@ function events(of: ReturnType<typeof id>): fc.Arbitrary<CommitEvent> {
     },
     {
       weight: 2,
-      arbitrary: what.map((asked) => ({ kind: 'asked' as const, sealed: asked, endsAtMs: 3_000, ...trace })),
+      arbitrary: what.map((asked) => ({
+        kind: 'asked' as const,
+        sealed: asked,
+        endsAtMs: 3_000,
+        begunAtMs: 0,
+        ...trace,
+      })),
     },
     what.map((asked) => ({
       kind: 'abortAsked' as const,

@@ -45,7 +45,7 @@ class Desk {
   }
 
   ask(what = pair, endsAtMs = 10_000): CommitEffect[] {
-    return this.on({ kind: 'asked', sealed: what, endsAtMs, ...noTrace })
+    return this.on({ kind: 'asked', sealed: what, endsAtMs, begunAtMs: 0, ...noTrace })
   }
 
   abort(what = pair): CommitEffect[] {

@@ -458,8 +458,8 @@ describe('limits', () => {
   })
 
   test('a request that comes again and again is counted once', () => {
-    const stage = Stage.leading({ maxUnderwayBytes: 1_000 })
-    for (let repeated = 0; repeated < 9; repeated += 1) stage.ask(commit())
+    const stage = Stage.leading({ maxUnderwayBytes: 4_000 })
+    for (let repeated = 0; repeated < 40; repeated += 1) stage.ask(commit())
     expect(stage.decided(stage.ask(commit(id(2))))).toEqual([])
     expect(stage.leader.underway).toBe(2)
   })

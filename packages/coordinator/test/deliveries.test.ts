@@ -47,7 +47,7 @@ const told = (stage: Stage): string[] => stage.take('outcome').map(({ subject })
 
 describe('outcomes', () => {
   test('of earlier leaders are told by a new one, in waves (R6)', async () => {
-    const stage = inheriting(5, { waveSize: 2 })
+    const stage = inheriting(5, { takeUpsPerWave: 2 })
     expect(told(stage)).toHaveLength(4)
     await stage.clock.pass(defaultSettings.waveMs)
     expect(told(stage)).toHaveLength(4)
@@ -120,7 +120,7 @@ describe('outcomes', () => {
 
 describe('settling', () => {
   test('one entry for many (R10)', async () => {
-    const stage = inheriting(50)
+    const stage = inheriting(50, { takeUpsPerWave: 50 })
     acknowledgeAll(stage, range(1, 50))
     await stage.clock.pass(defaultSettings.settleDelayMs)
     expect(stage.proposals('settled').map(({ ids }) => ids.length)).toEqual([50])
@@ -128,7 +128,7 @@ describe('settling', () => {
   })
 
   test('a full entry goes at once', async () => {
-    const stage = inheriting(maxSettledIds + 3, { waveSize: 1_000 })
+    const stage = inheriting(maxSettledIds + 3, { takeUpsPerWave: 1_000, deliveryWindow: 1_000 })
     acknowledgeAll(stage, range(1, maxSettledIds + 3))
     expect(stage.proposals('settled').map(({ ids }) => ids.length)).toEqual([maxSettledIds])
     await stage.clock.pass(defaultSettings.settleDelayMs)
@@ -179,7 +179,7 @@ describe('whoever waits until all have applied', () => {
   })
 
   test('waits also for what an earlier leader left and this one has not come to yet', async () => {
-    const stage = inheriting(3, { waveSize: 1 })
+    const stage = inheriting(3, { takeUpsPerWave: 1 })
     const { digest } = sealed(id(3), list)
     const request = stage.ask({ type: 'commit', id: id(3), list, digest, leftMs: 1, wait: 'applied' })
     expect(stage.decided(request)).toEqual([])

@@ -17,15 +17,18 @@ function record(
 
 const committed = record('committed', ['prepared', 'read-only', 'prepared'])
 
-const tell = (participant: ParticipantName, at: InstanceId | undefined): DeliveryEffect => ({
+const again = (participant: ParticipantName, at: InstanceId | undefined): DeliveryEffect => ({
   kind: 'tell',
   participant,
   instance: at,
   token: token(participant),
+  first: false,
 })
 
-function wake(delivery: Delivery, nowMs: number): DeliveryEffect[] {
-  return advanceDelivery(delivery, { kind: 'woke' }, nowMs, timing)
+const heard = (participant: ParticipantName, told = true): DeliveryEffect => ({ kind: 'heard', participant, told })
+
+function wake(delivery: Delivery, nowMs: number, heldBack: readonly ParticipantName[] = []): DeliveryEffect[] {
+  return advanceDelivery(delivery, { kind: 'woke', heldBack }, nowMs, timing)
 }
 
 function acknowledge(delivery: Delivery, participant: ParticipantName, over: object = {}): DeliveryEffect[] {
@@ -54,11 +57,11 @@ describe('R8: who is told', () => {
       rounds.push([atMs, ...wake(delivery, atMs)])
     }
     expect(rounds).toEqual([
-      [500, tell(p, undefined)],
-      [1_500, tell(p, instance(p))],
-      [3_500, tell(p, undefined)],
-      [7_500, tell(p, instance(p))],
-      [12_500, tell(p, undefined)],
+      [500, again(p, undefined)],
+      [1_500, again(p, instance(p))],
+      [3_500, again(p, undefined)],
+      [7_500, again(p, instance(p))],
+      [12_500, again(p, undefined)],
     ])
   })
 
@@ -67,12 +70,35 @@ describe('R8: who is told', () => {
     const gone = { kind: 'unreachable', participant: p, instance: instance(p) } as const
     expect(advanceDelivery(delivery, gone, 0, timing)).toEqual([])
     wake(delivery, 0)
-    expect(advanceDelivery(delivery, gone, 0, timing)).toEqual([tell(p, undefined)])
+    expect(advanceDelivery(delivery, gone, 0, timing)).toEqual([again(p, undefined)])
     expect(advanceDelivery(delivery, gone, 0, timing)).toEqual([])
     wake(delivery, 5_000)
-    expect(advanceDelivery(delivery, gone, 5_000, timing)).toEqual([tell(p, undefined)])
+    expect(advanceDelivery(delivery, gone, 5_000, timing)).toEqual([again(p, undefined)])
     acknowledge(delivery, p)
     expect(advanceDelivery(delivery, gone, 5_000, timing)).toEqual([])
+  })
+})
+
+describe('a delivery from the store', () => {
+  test('tells those alone that have not acknowledged, with long pauses', () => {
+    const delivery = newDelivery(committed, { waitingFor: [s], patient: true })
+    expect(wake(delivery, 0)).toEqual([{ ...again(s, instance(s)), first: true }])
+    expect(deliveryWakeAtMs(delivery)).toBe(timing.maxResendMs)
+    expect(acknowledge(delivery, s)).toEqual([heard(s), { kind: 'settled' }])
+  })
+
+  test('leaves out those that are held back, until the longest pause is over', () => {
+    const delivery = newDelivery(committed)
+    expect(wake(delivery, 0, [p])).toEqual([{ ...again(s, instance(s)), first: true }])
+    expect(acknowledge(delivery, s)).toEqual([heard(s)])
+    expect(deliveryWakeAtMs(delivery)).toBe(timing.maxResendMs)
+    expect(wake(delivery, timing.maxResendMs)).toEqual([{ ...again(p, instance(p)), first: true }])
+  })
+
+  test('takes the acknowledgement of one that it has not told: an earlier leader did', () => {
+    const delivery = newDelivery(committed)
+    wake(delivery, 0, [p])
+    expect(acknowledge(delivery, p)).toEqual([heard(p, false)])
   })
 })
 
@@ -80,9 +106,9 @@ describe('acknowledgements', () => {
   test('settle it once, when the last branch that was told has acknowledged', () => {
     const delivery = newDelivery(committed)
     wake(delivery, 0)
+    expect(acknowledge(delivery, p)).toEqual([heard(p)])
     expect(acknowledge(delivery, p)).toEqual([])
-    expect(acknowledge(delivery, p)).toEqual([])
-    expect(acknowledge(delivery, s)).toEqual([{ kind: 'settled' }])
+    expect(acknowledge(delivery, s)).toEqual([heard(s), { kind: 'settled' }])
     expect(acknowledge(delivery, s)).toEqual([])
     expect(deliveryWakeAtMs(delivery)).toBeUndefined()
     expect(wake(delivery, 99_999)).toEqual([])
@@ -121,7 +147,7 @@ describe('R16: hazards and what operators say of them', () => {
     wake(delivery, 0)
     acknowledge(delivery, s)
     expect(marked(delivery, [lost])).toEqual([])
-    expect(wake(delivery, 500)).toEqual([tell(p, undefined)])
+    expect(wake(delivery, 500)).toEqual([again(p, undefined)])
     expect(deliveryWakeAtMs(delivery)).toBe(60_500)
   })
 
@@ -130,7 +156,7 @@ describe('R16: hazards and what operators say of them', () => {
     wake(delivery, 0)
     acknowledge(delivery, s)
     marked(delivery, [lost])
-    expect(marked(delivery, [{ ...lost, resolved }])).toEqual([{ kind: 'settled' }])
+    expect(marked(delivery, [{ ...lost, resolved }])).toEqual([heard(p), { kind: 'settled' }])
     expect(marked(delivery, [{ ...lost, resolved }])).toEqual([])
     expect(deliveryWakeAtMs(delivery)).toBeUndefined()
   })
@@ -146,6 +172,6 @@ describe('R16: hazards and what operators say of them', () => {
     const delivery = newDelivery(committed)
     wake(delivery, 0)
     acknowledge(delivery, p)
-    expect(advanceDelivery(delivery, { kind: 'hurried' }, 1, timing)).toEqual([tell(s, undefined)])
+    expect(advanceDelivery(delivery, { kind: 'hurried' }, 1, timing)).toEqual([again(s, undefined)])
   })
 })

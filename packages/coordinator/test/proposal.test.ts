@@ -9,7 +9,7 @@ test('the reason of the largest transaction is no longer than a reason may be', 
   const all = sealed(id(1), sealList(names.map((name) => called(name))))
   const timing = { resendMs: 500, maxResendMs: 5_000 }
   const commit = newCommit(id(1), false)
-  advanceCommit(commit, { kind: 'asked', sealed: all, endsAtMs: 10, trace: undefined }, 0, timing)
+  advanceCommit(commit, { kind: 'asked', sealed: all, endsAtMs: 10, begunAtMs: 0, trace: undefined }, 0, timing)
   const [effect] = advanceCommit(commit, { kind: 'woke' }, 10, timing)
   const length = effect?.kind === 'propose' ? effect.decision.reason?.message.length : undefined
   expect(length).toBeGreaterThan(0)

@@ -30,8 +30,8 @@ export class LmdbBranch implements OpenBranch<LmdbSession> {
     if (!this.#isOpen) return { kind: 'refused', reason: alreadyEnded }
     this.#isOpen = false
     this.#transaction.close()
-    const kind =
-      this.#transaction.writes.size === 0 ? 'read-only' : await this.#journal.prepare(this.#transaction, note)
+    const onlyRead = this.#transaction.writes.size === 0 && !note.serializable
+    const kind = onlyRead ? 'read-only' : await this.#journal.prepare(this.#transaction, note)
     // A branch whose write failed may lie on disk: its locks go with the process.
     const mayBePrepared = kind === 'prepared' || (kind === 'busy' && this.#journal.isBroken)
     if (!mayBePrepared) this.#locks.release(this.#transaction)

@@ -3,6 +3,7 @@ export {
   LockAbandonedError,
   type LockClock,
   type LockMode,
+  type LockOwner,
   LockTable,
   LockTimeoutError,
 } from './locks.ts'

@@ -42,9 +42,14 @@ export class Journal {
     for (const row of rows.toSorted((a, b) => a.preparedAtWallMs - b.preparedAtWallMs)) this.#restore(row)
   }
 
-  /** Prepared branches, oldest first. */
-  get prepared(): readonly Prepared[] {
-    return [...this.#prepared.values()]
+  /** Branches that were prepared by then, oldest first, at most `limit` of them: it looks at no more. */
+  oldest(limit: number, preparedByMs: number): readonly Prepared[] {
+    const oldest: Prepared[] = []
+    for (const prepared of this.#prepared.values()) {
+      if (oldest.length >= limit || prepared.preparedAtMs > preparedByMs) break
+      oldest.push(prepared)
+    }
+    return oldest
   }
 
   /** How many branches are prepared. */
@@ -127,7 +132,11 @@ export class Journal {
   }
 
   #restore(row: PreparedRow): void {
-    const transaction = new Transaction(this.#environment, this.#locks, { lockTimeoutMs: 0, readOnly: true })
+    const transaction = new Transaction(this.#environment, this.#locks, {
+      lockTimeoutMs: 0,
+      readOnly: true,
+      id: row.id,
+    })
     transaction.close()
     for (const [key, mode] of row.locks) this.#locks.restore(transaction, key, mode)
     const ageMs = Math.max(0, this.#clock.wallMs() - row.preparedAtWallMs)

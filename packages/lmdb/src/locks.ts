@@ -1,3 +1,5 @@
+import { describeHolders, type LockHolder, maxLockHolders, type TransactionId } from '@verdict/protocol'
+
 /**
  * How a key is held. `shared` goes with `shared`, `intent` with `intent`, `exclusive` with nothing. Intents are for the set of
  * keys as a whole: many branches may add keys at a time, but not while one has listed them.
@@ -13,11 +15,14 @@ export interface LockClock {
 export class LockTimeoutError extends Error {
   override readonly name = 'LockTimeoutError'
   readonly code = 'lock-timeout'
+  /** Who held it then, or wanted it before. */
+  readonly heldBy: readonly LockHolder[]
 
-  constructor(key: string, timeoutMs: number) {
+  constructor(key: string, timeoutMs: number, heldBy: readonly LockHolder[]) {
     super(
-      `The lock of ${JSON.stringify(key)} was not free within ${timeoutMs} ms: another transaction holds it. Try again.`,
+      `The lock of ${JSON.stringify(key)} was not free within ${timeoutMs} ms: ${describeHolders(heldBy)}. Try again.`,
     )
+    this.heldBy = heldBy
   }
 }
 
@@ -45,6 +50,11 @@ interface Lock<Owner> {
   waiters: Waiter<Owner>[]
 }
 
+/** Whoever takes locks: a branch, whose transaction others can be told. */
+export interface LockOwner {
+  readonly id?: TransactionId | undefined
+}
+
 export interface HeldLock<Owner> {
   readonly key: string
   readonly mode: LockMode
@@ -55,7 +65,7 @@ export interface HeldLock<Owner> {
  * Locks of keys under strict two-phase locking: an owner takes them one by one and gives all of them back at once, at its end.
  * Fair: nobody passes an earlier waiter. There is no search for deadlocks; waiting is bounded by time-outs (rule R7).
  */
-export class LockTable<Owner extends object> {
+export class LockTable<Owner extends LockOwner> {
   readonly #clock: LockClock
   readonly #locks = new Map<string, Lock<Owner>>()
   readonly #keysOf = new Map<Owner, Set<string>>()
@@ -134,7 +144,7 @@ export class LockTable<Owner extends object> {
       },
     }
     const timer = this.#clock.after(want.timeoutMs, () => {
-      waiter.settle(new LockTimeoutError(want.key, want.timeoutMs))
+      waiter.settle(new LockTimeoutError(want.key, want.timeoutMs, holdersOf(lock, want.owner, want.key)))
       this.#grant(want.key, lock)
     })
     if (want.first) lock.waiters.unshift(waiter)
@@ -163,6 +173,21 @@ export class LockTable<Owner extends object> {
     if (keys) keys.add(key)
     else this.#keysOf.set(owner, new Set([key]))
   }
+}
+
+/** Those that `owner` waits for; where nobody holds what it wants, those that came before it. */
+function holdersOf<Owner extends LockOwner>(lock: Lock<Owner>, owner: Owner, what: string): LockHolder[] {
+  const inTheWay = [...lock.holders].filter(([holder]) => holder !== owner)
+  const before = lock.waiters.slice(
+    0,
+    lock.waiters.findIndex((waiter) => waiter.owner === owner),
+  )
+  const found = inTheWay.length > 0 ? inTheWay : before.map((waiter) => [waiter.owner, waiter.mode] as const)
+  return found.slice(0, maxLockHolders).map(([{ id }, mode]) => ({
+    what,
+    mode,
+    ...(id === undefined ? { other: 'another branch' } : { transaction: id }),
+  }))
 }
 
 function fits<Owner>(lock: Lock<Owner>, owner: Owner, mode: LockMode): boolean {

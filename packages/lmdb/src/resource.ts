@@ -103,11 +103,11 @@ class Lmdb implements LmdbResource {
     return { durability: this.#durability, capacity: this.#capacity }
   }
 
-  async open({ lockTimeoutMs, readOnly = false }: OpenOptions): Promise<OpenBranch<LmdbSession>> {
+  async open({ lockTimeoutMs, readOnly = false, id }: OpenOptions): Promise<OpenBranch<LmdbSession>> {
     const { environment, locks, journal } = this.#store()
     if (environment.broken) throw new ResourceRefusal(reasonFor(environment.broken), { cause: environment.broken })
     if (this.#branches.size + journal.count >= this.#capacity) throw new ResourceRefusal(noRoom(this.#capacity))
-    const transaction = new Transaction(environment, locks, { lockTimeoutMs, readOnly })
+    const transaction = new Transaction(environment, locks, { lockTimeoutMs, readOnly, id })
     const branch: LmdbBranch = new LmdbBranch(transaction, journal, locks, () => this.#branches.delete(branch))
     this.#branches.add(branch)
     return branch
@@ -135,8 +135,7 @@ class Lmdb implements LmdbResource {
   async inDoubt(minAgeMs: number, limit: number): Promise<readonly HeldRow[]> {
     const latestMs = this.#clock.nowMs() - minAgeMs
     return this.#store()
-      .journal.prepared.filter(({ preparedAtMs }) => preparedAtMs <= latestMs)
-      .slice(0, limit)
+      .journal.oldest(limit, latestMs)
       .map(({ row: { id, digest, token, trace } }) => ({ id, digest, token, history: 'same', ...(trace && { trace }) }))
   }
 
@@ -146,7 +145,8 @@ class Lmdb implements LmdbResource {
 
   explain(error: unknown): Reason | undefined {
     if (error instanceof LockTimeoutError) {
-      return { code: reasonCodes.lockTimeout, message: error.message, retryable: true }
+      const { message, heldBy } = error
+      return { code: reasonCodes.lockTimeout, message, retryable: true, heldBy }
     }
     const isOurs =
       error instanceof LmdbLimitError || error instanceof LmdbReadOnlyError || error instanceof LmdbBrokenError

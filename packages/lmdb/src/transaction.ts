@@ -1,8 +1,9 @@
+import type { TransactionId } from '@verdict/protocol'
 import { decode, encode, type Write } from './codec.ts'
 import type { Environment } from './environment.ts'
 import { LmdbLimitError, LmdbReadOnlyError } from './errors.ts'
 import { maxBranchBytes, maxKeyBytes, maxListed } from './limits.ts'
-import type { LockMode, LockTable } from './locks.ts'
+import type { LockMode, LockOwner, LockTable } from './locks.ts'
 
 /** A key with its value, as `list` gives it. */
 export interface LmdbEntry {
@@ -43,25 +44,32 @@ export interface LmdbStore {
 const allKeys = 'all keys'
 
 /** What a branch has done so far: writes that nobody else sees, and locks. It owns the locks, also once it is prepared. */
-export class Transaction implements LmdbStore {
+export class Transaction implements LmdbStore, LockOwner {
   readonly #environment: Environment
   readonly #locks: LockTable<Transaction>
   readonly #lockTimeoutMs: number
   readonly #readOnly: boolean
   readonly #writes: Map<string, Write>
+  /** Whose it is, for those who wait for its locks. */
+  readonly id: TransactionId | undefined
   #bytes = 0
   #isOpen = true
 
   constructor(
     environment: Environment,
     locks: LockTable<Transaction>,
-    { lockTimeoutMs, readOnly }: { readonly lockTimeoutMs: number; readonly readOnly: boolean },
+    {
+      lockTimeoutMs,
+      readOnly,
+      id,
+    }: { readonly lockTimeoutMs: number; readonly readOnly: boolean; readonly id: TransactionId | undefined },
   ) {
     this.#environment = environment
     this.#locks = locks
     this.#lockTimeoutMs = lockTimeoutMs
     this.#readOnly = readOnly
     this.#writes = new Map()
+    this.id = id
   }
 
   get writes(): ReadonlyMap<string, Write> {

@@ -1,8 +1,14 @@
+import type { TransactionId } from '@verdict/protocol'
 import { beforeEach, expect, test } from 'vitest'
 import { LockAbandonedError, LockTable, LockTimeoutError } from '../src/locks.ts'
 
+interface Owner {
+  readonly name: string
+  readonly id?: TransactionId
+}
+
 let fire: (() => void)[]
-let locks: LockTable<{ name: string }>
+let locks: LockTable<Owner>
 const [a, b, c] = [{ name: 'a' }, { name: 'b' }, { name: 'c' }]
 
 const clock = {
@@ -13,7 +19,7 @@ const clock = {
 }
 
 /** Who has got the lock so far, in order. */
-function watch(log: string[], owner: { name: string }, key: string, mode: 'shared' | 'exclusive' | 'intent') {
+function watch(log: string[], owner: Owner, key: string, mode: 'shared' | 'exclusive' | 'intent') {
   return locks.acquire(owner, key, mode, 100).then(
     () => void log.push(owner.name),
     (error: Error) => void log.push(`${owner.name}: ${error.name}`),
@@ -95,4 +101,26 @@ test('locks of before a restart are held again, and two holders of one are a bro
   locks.restore(a, 'k', 'exclusive')
   expect(locks.heldBy(a)).toEqual([['k', 'exclusive']])
   expect(() => locks.restore(b, 'k', 'shared')).toThrow('broken invariant')
+})
+
+test('a lock that was not free in time is explained with who held it, or who came before', async () => {
+  const [holder, first, last] = ['t1', 't2', undefined].map((id) => ({
+    name: 'x',
+    id: id as TransactionId | undefined,
+  }))
+  if (!holder || !first || !last) throw new Error('Broken invariant: three were made.')
+  const table = new LockTable<{ id?: TransactionId | undefined }>(clock)
+  await table.acquire(holder, 'k', 'shared', 100)
+  const waits = [table.acquire(first, 'k', 'exclusive', 100), table.acquire(last, 'k', 'shared', 100)]
+  fire[1]?.()
+  await expect(waits[1]).rejects.toMatchObject({ heldBy: [{ what: 'k', mode: 'shared', transaction: 't1' }] })
+  fire[0]?.()
+  await expect(waits[0]).rejects.toThrow(
+    '"k" was not free within 100 ms: k is held by transaction t1 (shared). Try again.',
+  )
+  const upgrade = table.acquire(holder, 'k', 'exclusive', 100)
+  await expect(upgrade).resolves.toBeUndefined()
+  const behind = table.acquire(last, 'k', 'exclusive', 100)
+  fire.at(-1)?.()
+  await expect(behind).rejects.toMatchObject({ heldBy: [{ mode: 'exclusive', transaction: 't1' }] })
 })

@@ -13,8 +13,8 @@ import {
 import { answerAll, fail, proceed, takeAskers } from './branch-step.ts'
 
 /** A call as its branch takes it. */
-export function arrivedCall({ n, operation, args, leftMs }: Call, asker: Asker): ArrivedCall {
-  return { n, operation: { name: operation, args }, leftMs, asker }
+export function arrivedCall({ n, operation, args, leftMs, ageMs }: Call, asker: Asker): ArrivedCall {
+  return { n, operation: { name: operation, args }, leftMs, ageMs, asker }
 }
 
 /** Takes a call into the branch; its turn comes. */

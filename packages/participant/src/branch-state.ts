@@ -80,6 +80,10 @@ export interface Branch {
   readonly readOnly: boolean
   /** Set once it was asked to commit by itself: then no group has a say in it. */
   lone: LoneRequest | undefined
+  /** When the first attempt of its transaction began, by what its client said: the older waits longer for locks (rule R7). */
+  readonly begunAtMs: number
+  /** Whether it keeps its locks until its end though it only reads (rule R7). */
+  readonly serializable: boolean
   stage: Stage
   readonly calls: BranchCall[]
   /** Calls that were started, of which the last one may still run. */
@@ -110,6 +114,8 @@ export interface ArrivedCall {
   readonly n: number
   readonly operation: Operation
   readonly leftMs: number
+  /** How long ago the first attempt of its transaction began. */
+  readonly ageMs?: number | undefined
   readonly asker: Asker
 }
 

@@ -34,7 +34,8 @@ export function newBranch(
   nowMs: number,
   limits: BranchLimits,
 ): { readonly branch: Branch; readonly effects: BranchEffect[] } {
-  const branch = blank({ ...opening, readOnly: false }, nowMs)
+  const begunAtMs = nowMs - (call.ageMs ?? 0)
+  const branch = blank({ ...opening, begunAtMs, readOnly: false, serializable: false }, nowMs)
   accept(branch, call, nowMs, limits)
   return { branch, effects: [{ kind: 'open', endsAtMs: nowMs + call.leftMs }] }
 }
@@ -47,14 +48,17 @@ export function newOneShot(
     readonly trace: TraceContext | undefined
     readonly readOnly: boolean
     readonly lone: LoneRequest | undefined
+    readonly ageMs?: number | undefined
+    readonly serializable?: boolean
   },
   sealed: SealedList,
   operations: readonly Operation[],
   leftMs: number,
   nowMs: number,
 ): { readonly branch: Branch; readonly effects: BranchEffect[] } {
-  const { id, token, trace, readOnly, lone } = opening
-  const branch = blank({ id, token, trace, readOnly, nonce: undefined }, nowMs)
+  const { id, token, trace, readOnly, lone, ageMs = 0, serializable = false } = opening
+  const begunAtMs = nowMs - ageMs
+  const branch = blank({ id, token, trace, readOnly, serializable, begunAtMs, nonce: undefined }, nowMs)
   branch.sealed = sealed
   branch.lone = lone
   branch.endsAtMs = nowMs + leftMs
@@ -125,7 +129,10 @@ export function branchWakeAtMs(branch: Branch, { idleMs }: BranchLimits): number
   }
 }
 
-function blank(opening: Pick<Branch, 'id' | 'token' | 'nonce' | 'trace' | 'readOnly'>, nowMs: number): Branch {
+function blank(
+  opening: Pick<Branch, 'id' | 'token' | 'nonce' | 'trace' | 'readOnly' | 'begunAtMs' | 'serializable'>,
+  nowMs: number,
+): Branch {
   return {
     ...opening,
     lone: undefined,

@@ -235,13 +235,16 @@ export class Branches {
   }
 
   #beginOneShot(
-    { id, list, digest, leftMs, trace }: Prepare | Alone,
+    message: Prepare | Alone,
     operations: readonly Operation[],
     asked: Asked,
     lone: LoneRequest | undefined,
   ): void {
+    const { id, list, digest, leftMs, ageMs, trace } = message
     const readOnly = areReadOnly(this.#site.operations, operations)
-    const opening = { id, token: this.#newToken(), trace, readOnly, lone }
+    // A lone branch keeps its locks to its end in any case.
+    const serializable = message.type === 'prepare' && message.isolation === 'serializable'
+    const opening = { id, token: this.#newToken(), trace, readOnly, lone, ageMs, serializable }
     this.#begin(newOneShot(opening, { list, digest }, operations, leftMs, this.#site.world.clock.nowMs()), asked)
   }
 

@@ -8,6 +8,7 @@ import {
   overdue,
   type Recovery,
   type RecoveryEvent,
+  recoveryWakeAtMs,
 } from './recovery.ts'
 import type { Site } from './site.ts'
 
@@ -53,8 +54,8 @@ export class Doubts {
     this.#apply({ kind: 'ended', id })
   }
 
-  announced(group: GroupId): void {
-    this.#apply({ kind: 'announced', group, fraction: this.#site.world.random.fraction() })
+  announced(group: GroupId, term: number): void {
+    this.#apply({ kind: 'announced', group, term, fraction: this.#site.world.random.fraction() })
   }
 
   /** Looks for what earlier lives left prepared, and does so again and again. Never rejects. */
@@ -97,7 +98,7 @@ export class Doubts {
   }
 
   #arm(): void {
-    const { wakeAtMs } = this.#recovery
+    const wakeAtMs = recoveryWakeAtMs(this.#recovery)
     if (this.#stopped || wakeAtMs === undefined || (this.#timer !== undefined && this.#timer.atMs <= wakeAtMs)) return
     this.#timer?.timer.cancel()
     const { clock, random } = this.#site.world

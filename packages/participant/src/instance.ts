@@ -183,7 +183,7 @@ export class Instance {
         for (const answer of inbound.message.answers) this.#contain(answer.id, () => this.#answered(answer))
         return
       case 'announce':
-        this.#doubts.announced(inbound.group)
+        this.#doubts.announced(inbound.group, inbound.message.term)
         return
       case 'rejected':
         this.#site.emit({ kind: 'rejected', subject: message.subject, why: inbound.why })

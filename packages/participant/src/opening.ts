@@ -8,7 +8,7 @@ import {
 } from '@verdict/protocol'
 import { unknownBranch } from './ballot.ts'
 import type { Asker, Branch, BranchEffect, BranchEvent, SealedList } from './branch-state.ts'
-import { patienceMs } from './patience.ts'
+import { lockPatienceMs } from './patience.ts'
 import { notOpened } from './reason.ts'
 import { type BranchNote, type CommitResult, type OpenBranch, type PrepareResult, ResourceRefusal } from './resource.ts'
 import { type RunResult, runOperation } from './run.ts'
@@ -56,8 +56,9 @@ export class Opening {
     try {
       if (this.#mayHaveRun && (await resource.look(this.id)).state !== 'nothing') return { kind: 'met-row' }
       if (this.branch.stage !== 'opening') return { kind: 'not-opened', reason: notOpened }
-      const lockTimeoutMs = patienceMs(this.#site, endsAtMs - world.clock.nowMs())
-      this.#open = await resource.open({ lockTimeoutMs, readOnly: this.branch.readOnly })
+      const nowMs = world.clock.nowMs()
+      const lockTimeoutMs = lockPatienceMs(this.#site, endsAtMs - nowMs, nowMs - this.branch.begunAtMs)
+      this.#open = await resource.open({ lockTimeoutMs, readOnly: this.branch.readOnly, id: this.id })
       return { kind: 'opened' }
     } catch (error) {
       if (error instanceof ResourceRefusal) return { kind: 'not-opened', reason: error.reason }
@@ -84,7 +85,8 @@ export class Opening {
 
   async prepare({ digest }: SealedList, results: readonly Payload[] | undefined): Promise<PrepareResult> {
     const { metering, world } = this.#site
-    const note = this.#note(digest, results)
+    const { serializable } = this.branch
+    const note = { ...this.#note(digest, results), ...(serializable ? { serializable } : {}) }
     const begunAtMs = world.clock.nowMs()
     const result = await this.#end('preparing a branch', () => this.#opened().prepare(note))
     metering.prepared(world.clock.nowMs() - begunAtMs)

@@ -1,11 +1,4 @@
-import {
-  maxLabelLength,
-  maxTextLength,
-  NestedCallError,
-  ProtocolError,
-  type Reason,
-  reasonCodes,
-} from '@verdict/protocol'
+import { cutReason, NestedCallError, ProtocolError, type Reason, reasonCodes } from '@verdict/protocol'
 import { Refusal } from './refusal.ts'
 import { type Resource, ResourceRefusal } from './resource.ts'
 
@@ -43,11 +36,7 @@ export function reasonOf(error: unknown, failing: Failing): Reason {
 
 /** Reasons are kept in the log: text that user code made is cut to what fits there. */
 function bounded(reason: Reason): Reason {
-  return {
-    ...reason,
-    code: reason.code.slice(0, maxLabelLength) || reasonCodes.operationFailed,
-    message: reason.message.slice(0, maxTextLength),
-  }
+  return cutReason({ ...reason, code: reason.code || reasonCodes.operationFailed })
 }
 
 export const draining: Reason = {

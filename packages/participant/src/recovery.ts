@@ -9,6 +9,7 @@ import {
   type TraceContext,
   type TransactionId,
 } from '@verdict/protocol'
+import { Schedule } from '@verdict/runtime'
 
 /**
  * Entries of all lists that one inquiry carries. An entry takes at most 130 bytes on the wire, so that the message stays below
@@ -40,8 +41,12 @@ interface Watched {
 /** What is in doubt, and when to ask about it (rule R6). Plain data that this file alone changes. */
 export interface Recovery {
   readonly watched: Map<TransactionId, Watched>
-  /** No entry wants to be asked about before; it may be too early, never too late. */
-  wakeAtMs: number | undefined
+  /** When each of them wants to be asked about. */
+  readonly schedule: Schedule<TransactionId>
+  /** The term in which each group was last heard to have a leader. */
+  readonly terms: Map<GroupId, number>
+  /** When the next wave of inquiries may leave. */
+  nextWaveMs: number
 }
 
 export interface RecoveryLimits {
@@ -49,6 +54,7 @@ export interface RecoveryLimits {
   readonly inquiryPauseMs: number
   readonly maxInquiryPauseMs: number
   readonly inquirySpreadMs: number
+  readonly inquiryWaveMs: number
   readonly maxDoubts: number
 }
 
@@ -60,7 +66,8 @@ export type RecoveryEvent =
   | { readonly kind: 'found'; readonly doubt: Doubt; readonly old: boolean; readonly fraction: number }
   /** It is prepared no more. */
   | { readonly kind: 'ended'; readonly id: TransactionId }
-  | { readonly kind: 'announced'; readonly group: GroupId; readonly fraction: number }
+  /** A leader said that it leads: the first time in its term, or again. */
+  | { readonly kind: 'announced'; readonly group: GroupId; readonly term: number; readonly fraction: number }
   | { readonly kind: 'woke'; readonly fraction: number }
 
 /** One message to one group. */
@@ -88,7 +95,13 @@ export function overdue(
 }
 
 export function newRecovery(): Recovery {
-  return { watched: new Map(), wakeAtMs: undefined }
+  return { watched: new Map(), schedule: new Schedule(), terms: new Map(), nextWaveMs: Number.NEGATIVE_INFINITY }
+}
+
+/** When the next wave of inquiries is due; undefined when nothing is in doubt. */
+export function recoveryWakeAtMs({ schedule, nextWaveMs }: Recovery): number | undefined {
+  const nextMs = schedule.nextMs()
+  return nextMs === undefined ? undefined : Math.max(nextMs, nextWaveMs)
 }
 
 /** Advances in place and says what to inquire about now. The same state and event always give the same result. */
@@ -107,6 +120,7 @@ export function advanceRecovery(
       return []
     case 'ended':
       recovery.watched.delete(event.id)
+      recovery.schedule.set(event.id, undefined)
       return []
     case 'announced':
       announced(recovery, event, nowMs, limits)
@@ -118,11 +132,7 @@ export function advanceRecovery(
 
 function watch(recovery: Recovery, doubt: Doubt, sinceMs: number, youngUntilMs: number, askAtMs: number): void {
   recovery.watched.set(doubt.id, { doubt, group: groupOf(doubt.id), sinceMs, youngUntilMs, askAtMs, asked: 0 })
-  wakeBy(recovery, askAtMs)
-}
-
-function wakeBy(recovery: Recovery, atMs: number): void {
-  recovery.wakeAtMs = Math.min(recovery.wakeAtMs ?? atMs, atMs)
+  recovery.schedule.set(doubt.id, askAtMs)
 }
 
 function found(
@@ -142,47 +152,48 @@ function found(
 
 function announced(
   recovery: Recovery,
-  { group, fraction }: Extract<RecoveryEvent, { kind: 'announced' }>,
+  { group, term, fraction }: Extract<RecoveryEvent, { kind: 'announced' }>,
   nowMs: number,
   { inquirySpreadMs }: RecoveryLimits,
 ): void {
+  // A leader that says it again knows no more than before: it is asked in the usual course.
+  if (term <= (recovery.terms.get(group) ?? -1)) return
+  recovery.terms.set(group, term)
   const askAtMs = nowMs + fraction * inquirySpreadMs
   for (const entry of recovery.watched.values()) {
     if (entry.group !== group) continue
     entry.asked = 0
     entry.askAtMs = Math.max(entry.youngUntilMs, Math.min(entry.askAtMs, askAtMs))
-    wakeBy(recovery, entry.askAtMs)
+    recovery.schedule.set(entry.doubt.id, entry.askAtMs)
   }
 }
 
+/** One wave: as many as one message carries, and the rest with the next ones, so that a group is not flooded by what it missed. */
 function ask(recovery: Recovery, fraction: number, nowMs: number, limits: RecoveryLimits): readonly Inquire[] {
-  const batches: { readonly group: GroupId; readonly branches: HeldBranch[]; listed: number }[] = []
-  recovery.wakeAtMs = undefined
-  for (const entry of recovery.watched.values()) {
-    if (entry.askAtMs > nowMs) {
-      wakeBy(recovery, entry.askAtMs)
+  const { watched, schedule } = recovery
+  if (nowMs < recovery.nextWaveMs) return []
+  const asked = new Map<GroupId, HeldBranch[]>()
+  let listed = 0
+  for (const id of schedule.takeDue(nowMs, maxIdsPerMessage)) {
+    const entry = watched.get(id)
+    if (entry === undefined) continue
+    const { group, doubt } = entry
+    listed += doubt.list?.length ?? 0
+    if (listed > maxListedPerInquiry) {
+      schedule.set(id, entry.askAtMs)
       continue
     }
-    const { group, doubt } = entry
-    const listed = doubt.list?.length ?? 0
-    let batch = batches.findLast((one) => one.group === group)
-    if (
-      batch === undefined ||
-      batch.branches.length >= maxIdsPerMessage ||
-      batch.listed + listed > maxListedPerInquiry
-    ) {
-      batch = { group, branches: [], listed: 0 }
-      batches.push(batch)
-    }
-    batch.branches.push(doubt)
-    batch.listed += listed
+    const branches = asked.get(group) ?? []
+    asked.set(group, branches)
+    branches.push(doubt)
     const pauseMs = Math.min(limits.inquiryPauseMs * 2 ** entry.asked, limits.maxInquiryPauseMs)
     // Between half and the whole pause, so that the instances of a participant do not ask in step.
     entry.askAtMs = nowMs + pauseMs * (0.5 + fraction / 2)
     entry.asked = Math.min(entry.asked + 1, maxDoublings)
-    wakeBy(recovery, entry.askAtMs)
+    schedule.set(id, entry.askAtMs)
   }
-  return batches.map(({ group, branches }) => ({ group, branches }))
+  if (asked.size > 0) recovery.nextWaveMs = nowMs + limits.inquiryWaveMs
+  return [...asked].map(([group, branches]) => ({ group, branches }))
 }
 
 /** Any pause has reached its maximum by then; it keeps the power finite. */

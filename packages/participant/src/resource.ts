@@ -56,7 +56,10 @@ export interface Resource<Session extends object> {
    */
   tombstone(id: TransactionId, digest: Digest): Promise<'done' | 'exists' | 'busy'>
 
-  /** Why the store threw this inside an operation (a lock time-out, a deadlock, a constraint); undefined when it did not. */
+  /**
+   * Why the store threw this inside an operation (a lock time-out, a deadlock, a constraint); undefined when it did not. Of a lock it
+   * says who held it, as far as the store can tell.
+   */
   explain(error: unknown): Reason | undefined
 
   /** Closes connections. Prepared branches stay as they are; open ones end without effect. */
@@ -80,6 +83,8 @@ export interface OpenOptions {
   readonly lockTimeoutMs: number
   /** Whether the store is to refuse whatever the operations try to write: they are declared read-only. False unless said. */
   readonly readOnly?: boolean
+  /** Whose branch it is, so that others can be told who holds what they wait for. */
+  readonly id?: TransactionId
 }
 
 /** A branch whose operations are running. `prepare` and `commit` are called only while none runs; `rollback` at any time. */
@@ -93,7 +98,7 @@ export interface OpenBranch<Session extends object> {
   /**
    * Makes effects and row durable, or ends the branch. It may be called once, after the last operation.
    * `prepared`: effects and row are durable, and will outlive this process; locks are kept until `finish`.
-   * `read-only`: nothing was written; the branch has ended, locks are gone, no row is kept.
+   * `read-only`: nothing was written; the branch has ended, locks are gone, no row is kept. Never when the note says `serializable`.
    * `refused`: the branch has ended without effect, for certain.
    * `exists`: a row of this id, or a prepared branch, is there already; this branch has ended without effect: look.
    * `busy`: a row of this id is under way elsewhere, or it is not known whether preparing succeeded. This branch object is
@@ -139,6 +144,8 @@ export interface BranchNote extends BranchKey {
   /** Values of a one-shot's operations, so that a repeated vote or acknowledgement can carry them. */
   readonly results?: readonly Payload[]
   readonly trace?: TraceContext
+  /** A branch that wrote nothing is prepared too, and keeps its locks until `finish` (rule R7). */
+  readonly serializable?: true
 }
 
 /** What is written with a branch that commits alone. */

@@ -1,6 +1,9 @@
 /** How long and how much, for one instance. Nothing about safety rests on these. */
 export interface ParticipantSettings {
-  /** Longest wait for a lock in a statement; less when little of the budget is left. Deadlocks over participants end by it. */
+  /**
+   * Longest wait for a lock in a statement: that of a transaction which has tried for as long. A new one waits half of it, and less
+   * when little of the budget is left. Deadlocks over participants end by it.
+   */
   readonly lockTimeoutMs: number
   /** What a branch is given beyond the budget of its calls, so that a commit on its way still meets it. */
   readonly graceMs: number
@@ -14,6 +17,8 @@ export interface ParticipantSettings {
   readonly maxInquiryPauseMs: number
   /** After an announcement each instance waits a random part of this, so that not all ask a new leader at once. */
   readonly inquirySpreadMs: number
+  /** Pause between two waves of inquiries, of one message to each group: so many branches in doubt ask in turn, not at once. */
+  readonly inquiryWaveMs: number
   /** How often the resource is asked for prepared branches that nobody here remembers. */
   readonly sweepMs: number
   /** First pause after a resource could not apply an outcome; doubles up to `maxRetryMs`, for ever. */
@@ -57,6 +62,7 @@ export const defaultSettings: ParticipantSettings = {
   inquiryPauseMs: 1_000,
   maxInquiryPauseMs: 15_000,
   inquirySpreadMs: 1_000,
+  inquiryWaveMs: 50,
   sweepMs: 5_000,
   retryMs: 50,
   maxRetryMs: 5_000,

@@ -78,7 +78,7 @@ describe('a prepared branch without an outcome', () => {
     expect(stage.said('inquiry')).toEqual([])
     await stage.settle(6_000)
     const asked = stage.said('inquiry').length
-    stage.send(of.news(group), announce)
+    stage.send(of.news(group), { ...announce, term: 3 })
     await stage.settle(250)
     expect(stage.said('inquiry')).toHaveLength(asked + 1)
   })

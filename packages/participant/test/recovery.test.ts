@@ -1,6 +1,13 @@
-import { maxBranches, type ParticipantName, sealList, type TransactionId } from '@verdict/protocol'
+import { maxBranches, maxIdsPerMessage, type ParticipantName, sealList, type TransactionId } from '@verdict/protocol'
 import { describe, expect, test } from 'vitest'
-import { advanceRecovery, type Doubt, newRecovery, type Recovery, type RecoveryEvent } from '../src/recovery.ts'
+import {
+  advanceRecovery,
+  type Doubt,
+  newRecovery,
+  type Recovery,
+  type RecoveryEvent,
+  recoveryWakeAtMs,
+} from '../src/recovery.ts'
 import { calledList, digestNumber, group, id, idOf, instanceOf, otherGroup, tokenOf } from './names.ts'
 
 const limits = {
@@ -8,6 +15,7 @@ const limits = {
   inquiryPauseMs: 1_000,
   maxInquiryPauseMs: 15_000,
   inquirySpreadMs: 1_000,
+  inquiryWaveMs: 50,
   maxDoubts: 600,
 }
 const doubtOf = (of: TransactionId): Doubt => ({ id: of, digest: digestNumber(1), token: tokenOf(1) })
@@ -23,7 +31,7 @@ describe('a branch that was prepared just now', () => {
   test('is left to its leader until the minimum age, then asked about', () => {
     const recovery = newRecovery()
     send(recovery, { kind: 'held', doubt: doubtOf(id) }, 0)
-    expect(recovery.wakeAtMs).toBe(5_000)
+    expect(recoveryWakeAtMs(recovery)).toBe(5_000)
     expect(send(recovery, woke, 4_999)).toEqual([])
     expect(send(recovery, woke, 5_000)).toEqual([id])
   })
@@ -31,7 +39,7 @@ describe('a branch that was prepared just now', () => {
   test('is not asked about earlier because a leader announces itself', () => {
     const recovery = newRecovery()
     send(recovery, { kind: 'held', doubt: doubtOf(id) }, 0)
-    send(recovery, { kind: 'announced', group, fraction: 0 }, 100)
+    send(recovery, { kind: 'announced', group, term: 2, fraction: 0 }, 100)
     expect(send(recovery, woke, 4_999)).toEqual([])
   })
 
@@ -59,13 +67,40 @@ test('an announcement of its own group brings the question forward, by a random 
   const recovery = newRecovery()
   send(recovery, { kind: 'held', doubt: doubtOf(id) }, 0)
   for (const atMs of [5_000, 7_000, 11_000, 20_000]) send(recovery, { kind: 'woke', fraction: 0.999 }, atMs)
-  send(recovery, { kind: 'announced', group: otherGroup, fraction: 0 }, 21_000)
+  send(recovery, { kind: 'announced', group: otherGroup, term: 9, fraction: 0 }, 21_000)
   expect(send(recovery, woke, 21_000)).toEqual([])
-  send(recovery, { kind: 'announced', group, fraction: 0.5 }, 21_000)
-  expect(recovery.wakeAtMs).toBe(21_500)
+  send(recovery, { kind: 'announced', group, term: 2, fraction: 0.5 }, 21_000)
+  expect(recoveryWakeAtMs(recovery)).toBe(21_500)
   expect(send(recovery, woke, 21_499)).toEqual([])
   expect(send(recovery, woke, 21_500)).toEqual([id])
 })
+
+test('a leader that announces itself again is asked in the usual course', () => {
+  const recovery = newRecovery()
+  send(recovery, { kind: 'held', doubt: doubtOf(id) }, 0)
+  send(recovery, { kind: 'announced', group, term: 2, fraction: 0 }, 6_000)
+  expect(send(recovery, woke, 6_000)).toEqual([id])
+  send(recovery, { kind: 'announced', group, term: 2, fraction: 0 }, 6_100)
+  expect(send(recovery, woke, 6_400)).toEqual([])
+  send(recovery, { kind: 'announced', group, term: 3, fraction: 0 }, 6_450)
+  expect(send(recovery, woke, 6_450)).toEqual([id])
+})
+
+test('tens of thousands of branches in doubt ask in waves of one message, none of them left out', () => {
+  const recovery = newRecovery()
+  const count = 60_000
+  for (let n = 0; n < count; n += 1) send(recovery, { kind: 'held', doubt: doubtOf(idNumber(n)) }, n / 30)
+  send(recovery, { kind: 'announced', group, term: 2, fraction: 0.5 }, 10_000)
+  let [asked, most] = [0, 0]
+  let waves = 0
+  for (let atMs = 10_500; atMs < 20_500; atMs += 10) {
+    const branches = send(recovery, woke, atMs)
+    asked += branches.length
+    most = Math.max(most, branches.length)
+    if (branches.length > 0) waves += 1
+  }
+  expect([waves, asked, most]).toEqual([200, 200 * maxIdsPerMessage, maxIdsPerMessage])
+}, 30_000)
 
 describe('what the resource shows', () => {
   test('is asked about soon when it is old, and at the minimum age when it is not', () => {
@@ -106,7 +141,7 @@ describe('what the resource shows', () => {
   })
 })
 
-test('one message carries at most 256 ids, and few of them when their lists are long', () => {
+test('a wave carries at most 256 ids, and few of them when their lists are long; the rest follows in the next waves', () => {
   const many = Array.from({ length: 300 }, (_, n) => `${id.slice(0, -3)}${threeLetters(n)}` as TransactionId)
   const long = sealList(
     Array.from({ length: maxBranches }, (_, n) => ({
@@ -122,12 +157,20 @@ test('one message carries at most 256 ids, and few of them when their lists are 
     for (const one of many) {
       send(recovery, { kind: 'held', doubt: { ...doubtOf(one), ...(list && { list }) } }, 0)
     }
-    return advanceRecovery(recovery, woke, 5_000, limits).map(({ branches }) => branches.length)
+    const sizes: number[] = []
+    for (let atMs = recoveryWakeAtMs(recovery); atMs !== undefined && atMs < 5_500; atMs = recoveryWakeAtMs(recovery)) {
+      sizes.push(...advanceRecovery(recovery, woke, atMs, limits).map(({ branches }) => branches.length))
+    }
+    return sizes
   }
   expect(sizes()).toEqual([256, 44])
   expect(Math.max(...sizes(long)) * maxBranches).toBeLessThanOrEqual(4_000)
   expect(sizes(long).reduce((sum, size) => sum + size, 0)).toBe(300)
 })
+
+function idNumber(n: number): TransactionId {
+  return `${id.slice(0, -6)}${threeLetters(n / 17_576)}${threeLetters(n % 17_576)}` as TransactionId
+}
 
 function threeLetters(n: number): string {
   const letters = 'abcdefghijklmnopqrstuvwxyz'

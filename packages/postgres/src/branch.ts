@@ -4,6 +4,7 @@ import pg from 'pg'
 import { type Connection, isStoreError, sqlState } from './connection.ts'
 import { makeGid } from './gid.ts'
 import { beginBranch, type RowKind, rowOf } from './journal.ts'
+import { LockWatch, type LockWitness } from './lock-watch.ts'
 import { reason, reasonOf, sqlStates } from './reason.ts'
 import { BranchSession, type Sql } from './session.ts'
 import { operations } from './tracing.ts'
@@ -14,7 +15,7 @@ export const rowTimeoutMs = 100
 const endTimeoutMs = 30_000 // a server, or its synchronous standby, that takes longer is asked again by recovery
 
 /** What a branch asks of the resource that opened it. */
-export interface BranchHome {
+export interface BranchHome extends LockWitness {
   readonly participant: ParticipantName
   readonly lockTimeoutMs: number
   /** Whether the server is to refuse writes. */
@@ -45,7 +46,7 @@ export class PostgresBranch implements OpenBranch<{ readonly sql: Sql }> {
     this.#connection = connection
     this.#home = home
     void attempt(connection.script(beginBranch(connection, home)))
-    this.#sql = new BranchSession(connection)
+    this.#sql = new BranchSession(connection, new LockWatch(connection, home, home.lockTimeoutMs))
     this.session = { sql: this.#sql }
   }
 
@@ -54,8 +55,11 @@ export class PostgresBranch implements OpenBranch<{ readonly sql: Sql }> {
     return this.#endOnce(async () => {
       const gid = makeGid(home.participant, { ...note, history: connection.history })
       const prepare = (): Promise<string> => connection.command(`prepare transaction '${gid}'`, operations.prepare)
-      const ended = this.#sql.wrote ? undefined : await this.#endUnlessWritten()
-      return ended ?? (await this.#write(note, { mode: 'logged', writes: true }, prepare, 'prepared'))
+      const { wrote } = this.#sql
+      const ended = wrote || note.serializable ? undefined : await this.#endUnlessWritten()
+      // The row alone will do for a branch that keeps its locks though it may only have read.
+      const kind: RowKind = { mode: 'logged', writes: wrote || !note.serializable }
+      return ended ?? (await this.#write(note, kind, prepare, 'prepared'))
     })
   }
 

@@ -17,7 +17,7 @@ function selectPrepared(prefix: string): Statement {
 const selectInDoubt = `
   select gid from pg_prepared_xacts
   where database = current_database() and starts_with(gid, $1)
-    and prepared <= clock_timestamp() - $2 * interval '1 millisecond'
+    and prepared not between clock_timestamp() - $2 * interval '1 millisecond' and clock_timestamp()
   order by prepared limit $3`
 
 interface Listed {
@@ -56,7 +56,10 @@ export async function lookUp(connection: Connection, participant: ParticipantNam
   return connection.unconfirmed ? { state: 'underway' } : seen
 }
 
-/** The prepared branches of at least this age by the server's clock, oldest first. */
+/**
+ * The prepared branches of at least this age by the server's clock, oldest first. Those from the future are old as well: the clock was
+ * set back, and they must not wait until it has caught up.
+ */
 export async function listInDoubt(
   connection: Connection,
   participant: ParticipantName,

@@ -1,6 +1,7 @@
-import { maxTextLength, type Reason, reasonCodes } from '@verdict/protocol'
+import { describeHolders, maxTextLength, type Reason, reasonCodes } from '@verdict/protocol'
 import pg from 'pg'
 import { isStoreError } from './connection.ts'
+import { holdersOf } from './holders.ts'
 
 /** The SQLSTATEs that Verdict itself tells apart (PostgreSQL's manual, appendix A). */
 export const sqlStates = {
@@ -40,12 +41,12 @@ export function reasonOf(error: Error): Reason {
   const state = error.code ?? ''
   switch (state) {
     case sqlStates.lockNotAvailable:
-      return reason(reasonCodes.lockTimeout, `Waited too long for a lock${nameOf(error)}.`, true)
+      return lockReason(reasonCodes.lockTimeout, `Waited too long for a lock${nameOf(error)}.`, error)
     case sqlStates.deadlockDetected:
-      return reason(reasonCodes.resourceRefused, `Chosen as the victim of a deadlock${nameOf(error)}.`, true)
+      return lockReason(reasonCodes.deadlock, `Chosen as the victim of a deadlock${nameOf(error)}.`, error)
     case sqlStates.serializationFailure:
       return reason(
-        reasonCodes.resourceRefused,
+        reasonCodes.notSerializable,
         `Could not be serialized with other transactions${nameOf(error)}.`,
         true,
       )
@@ -58,6 +59,12 @@ export function reasonOf(error: Error): Reason {
     ? `A constraint was violated${nameOf(error)}: ${error.message}.`
     : `PostgreSQL refused${nameOf(error)}: ${error.message} (SQLSTATE ${state}).`
   return reason(reasonCodes.resourceRefused, message, worthAnotherTry.test(state))
+}
+
+function lockReason(code: string, message: string, error: pg.DatabaseError): Reason {
+  const heldBy = holdersOf(error)
+  if (heldBy.length === 0) return reason(code, message, true)
+  return { ...reason(code, `${message} There ${describeHolders(heldBy)}.`, true), heldBy }
 }
 
 export function reason(code: string, message: string, retryable: boolean): Reason {

@@ -13,6 +13,7 @@ import {
 import {
   type Digest,
   type Durability,
+  type LockHolder,
   type ParticipantName,
   type Reason,
   reasonCodes,
@@ -23,6 +24,7 @@ import { capacityOf, finishConnections, lookConnections } from './capacity.ts'
 import { Connection, isStoreError, sqlState } from './connection.ts'
 import { durabilityOf, readSettings, type ServerSettings, unfit } from './durability.ts'
 import { type Ending, type Finish, finish, tombstone } from './finish.ts'
+import { holdersFor } from './holders.ts'
 import { migrate } from './journal.ts'
 import { findPrepared, listInDoubt, lookUp } from './look.ts'
 import { Pool } from './pool.ts'
@@ -70,6 +72,8 @@ const phaseTwoSettings = {
   lock_timeout: `${rowTimeoutMs}ms`,
 }
 
+const askTimeoutMs = 500 // catalogues answer in milliseconds, and an explanation is not worth more
+
 const terminateTimeoutMs = 2_000 // a statement notices at its next interrupt; none of PostgreSQL's own takes longer
 
 interface Running {
@@ -78,6 +82,10 @@ interface Running {
   readonly branches: Pool
   readonly finishing: Pool
   readonly looking: Pool
+  /** Whose branch each session works on. */
+  readonly owners: Map<number, TransactionId>
+  /** Whether somebody asks who holds a lock: one at a time, since looking for votes comes first. */
+  asking: boolean
 }
 
 class PostgresResource implements Resource<PostgresSession> {
@@ -99,16 +107,18 @@ class PostgresResource implements Resource<PostgresSession> {
     const branches = new Pool({ connectionString, applicationName, sessionSettings: branchSettings }, capacity)
     const finishing = new Pool(phaseTwo, finishConnections)
     const looking = new Pool(phaseTwo, lookConnections)
-    this.#running = { participant, capacity, branches, finishing, looking }
+    this.#running = { participant, capacity, branches, finishing, looking, owners: new Map(), asking: false }
     return { durability, capacity }
   }
 
-  async open({ lockTimeoutMs, readOnly = false }: OpenOptions): Promise<OpenBranch<PostgresSession>> {
-    const { participant, branches, looking, capacity } = this.#started()
+  async open({ lockTimeoutMs, readOnly = false, id }: OpenOptions): Promise<OpenBranch<PostgresSession>> {
+    const running = this.#started()
+    const { participant, branches, looking, capacity, owners } = running
     if (!branches.hasRoom) throw new ResourceRefusal(full(capacity))
     const connection = await branches.acquire().catch((cause: unknown) => {
       throw isStoreError(cause) ? new ResourceRefusal(reasonOf(cause), { cause }) : cause
     })
+    if (id !== undefined) owners.set(connection.pid, id)
     return new PostgresBranch(connection, {
       participant,
       lockTimeoutMs: Math.max(1, Math.ceil(lockTimeoutMs)), // 0 would wait for ever
@@ -117,7 +127,12 @@ class PostgresResource implements Resource<PostgresSession> {
         looking.use(controlTimeoutMs, (looker) => isPrepared(looker, participant, id)).catch(() => false),
       terminate: (victim) =>
         looking.use(controlTimeoutMs, (looker) => terminate(looker, victim)).catch(() => undefined),
-      release: (leased) => branches.release(leased),
+      owners,
+      holdersFor: (pid) => askHolders(running, pid),
+      release: (leased) => {
+        owners.delete(leased.pid)
+        branches.release(leased)
+      },
     })
   }
 
@@ -200,6 +215,21 @@ async function isPrepared(connection: Connection, participant: ParticipantName, 
 /** Ends the session of an open branch at the server, and its locks: a closed socket is not noticed while a statement runs. */
 async function terminate(connection: Connection, victim: Connection): Promise<void> {
   await connection.query({ text: 'select pg_terminate_backend($1, $2)', values: [victim.pid, terminateTimeoutMs] })
+}
+
+/** Who is in the way of a session; nobody waits long for the answer, which only serves an explanation. */
+async function askHolders(running: Running, pid: number): Promise<readonly LockHolder[]> {
+  const { looking, participant, owners } = running
+  if (running.asking || !looking.hasRoom) return []
+  running.asking = true
+  try {
+    return await looking.use(askTimeoutMs, (looker) => holdersFor(looker, participant, pid, owners))
+  } catch (error) {
+    if (!isStoreError(error)) throw error
+    return []
+  } finally {
+    running.asking = false
+  }
 }
 
 async function busyUnlessHeard<T>(answer: Promise<T>): Promise<T | 'busy'> {

@@ -1,4 +1,5 @@
-import { type Connection, isStoreError, type QueryResult, type Statement } from './connection.ts'
+import { type Connection, isStoreError, type QueryResult, type Statement, sqlState } from './connection.ts'
+import type { LockWatch } from './lock-watch.ts'
 
 /** SQL inside the branch's local transaction, in the manner of `pg`. */
 export interface Sql {
@@ -33,13 +34,15 @@ const writingCommands: ReadonlySet<string | null> = new Set(['INSERT', 'UPDATE',
 /** The session of one branch: passes statements on, and remembers what `prepare` must know of them. */
 export class BranchSession implements Sql {
   readonly #connection: Connection
+  readonly #watch: LockWatch
   #ended = false
   #running = 0
   #wrote = false
   #failure: Error | undefined
 
-  constructor(connection: Connection) {
+  constructor(connection: Connection, watch: LockWatch) {
     this.#connection = connection
+    this.#watch = watch
   }
 
   /** Whether a statement certainly changed rows. When none did, the server has to be asked. */
@@ -60,6 +63,7 @@ export class BranchSession implements Sql {
   /** No statement is taken any more: the connection goes to another branch. */
   end(): void {
     this.#ended = true
+    this.#watch.end()
   }
 
   async query<Row extends object>(statement: string | Statement, values?: readonly unknown[]): Promise<SqlResult<Row>> {
@@ -76,13 +80,18 @@ export class BranchSession implements Sql {
       )
     }
     this.#running += 1
+    this.#watch.begin()
     try {
       return this.#note(await this.#connection.query<Row>(this.#statement(statement, values)))
     } catch (error) {
-      if (isStoreError(error)) this.#failure ??= error
+      if (isStoreError(error)) {
+        this.#watch.witness(error, sqlState(error))
+        this.#failure ??= error
+      }
       throw error
     } finally {
       this.#running -= 1
+      if (this.#running === 0) this.#watch.end()
     }
   }
 

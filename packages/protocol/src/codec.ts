@@ -1,6 +1,7 @@
 import { crc32 } from 'node:zlib'
 import { WireError } from './errors.ts'
-import type { Message } from './message.ts'
+import type { BranchList } from './list.ts'
+import type { Message, Prepare } from './message.ts'
 import { message as messageSchema } from './message-schema.ts'
 import { MsgpackError, pack, unpack } from './msgpack.ts'
 
@@ -20,7 +21,7 @@ const maxFoundLength = 80 // enough to recognize a wrong value in an error, too 
 
 /** The bytes of a packet. `request` is a whole number below 2^32. */
 export function encodePacket({ request, message }: Packet): Uint8Array {
-  const body = pack(message)
+  const body = message.type === 'prepare' ? packPrepare(message) : pack(message)
   const bytes = new Uint8Array(bodyAt + body.length)
   const view = new DataView(bytes.buffer)
   bytes[0] = version
@@ -56,6 +57,26 @@ export function decodePacket(bytes: Uint8Array): Packet {
     )
   }
   return { request, message: readMessage(bytes.subarray(bodyAt), request) }
+}
+
+const packedLists = new WeakMap<BranchList, Uint8Array>()
+const listKey = pack('list').slice()
+/** A map's token and its count of entries (u16), as `pack` writes every map. */
+const mapToken = 0xde
+const mapHeaderBytes = 3
+
+/** Each prepare of a transaction carries the same list: it is packed once, else a transaction would cost the square of its branches. */
+function packPrepare({ list, ...rest }: Prepare): Uint8Array {
+  const packed = packedLists.get(list) ?? pack(list).slice()
+  packedLists.set(list, packed)
+  const map = pack(rest)
+  if (map[0] !== mapToken) throw new Error('Broken invariant: a map is packed otherwise than it was.')
+  const body = new Uint8Array(map.length + listKey.length + packed.length)
+  body.set(map)
+  body.set(listKey, map.length)
+  body.set(packed, map.length + listKey.length)
+  new DataView(body.buffer).setUint16(mapHeaderBytes - 2, Object.keys(rest).length + 1)
+  return body
 }
 
 function checksumOf(packet: Uint8Array): number {

@@ -4,9 +4,11 @@ import {
   maxBranches,
   maxCallsPerBranch,
   maxLabelLength,
+  maxLockHolders,
   maxOperationsPerBranch,
   maxPayloadBytes,
   maxTextLength,
+  maxWhatLength,
 } from './limits.ts'
 import {
   type BranchList,
@@ -30,7 +32,7 @@ import {
   participantName,
   type Token,
 } from './name.ts'
-import type { Outcome, Reason } from './outcome.ts'
+import type { LockHolder, Outcome, Reason } from './outcome.ts'
 import type { Payload } from './payload.ts'
 import type { Actor, DecidedBranch, RecordedHazard, ReportedHazard, Resolution } from './record.ts'
 import { isTraceparent, maxTracestateLength, type TraceContext } from './trace.ts'
@@ -124,11 +126,19 @@ export const trace: z.ZodType<TraceContext> = objectOf<TraceContext>()({
   tracestate: z.exactOptional(boundedText(0, maxTracestateLength)),
 })
 
+const holder: z.ZodType<LockHolder> = objectOf<LockHolder>()({
+  what: boundedText(0, maxWhatLength),
+  mode: z.exactOptional(label()),
+  transaction: z.exactOptional(id),
+  other: z.exactOptional(boundedText(0, maxWhatLength)),
+})
+
 export const reason: z.ZodType<Reason> = objectOf<Reason>()({
   code: label(),
   message: boundedText(0, maxTextLength),
   retryable: z.boolean(),
   participant: z.exactOptional(participant),
+  heldBy: z.exactOptional(listOf(holder, 0, maxLockHolders)),
 })
 
 const operation: z.ZodType<Operation> = objectOf<Operation>()({ name: label(), args: payload })

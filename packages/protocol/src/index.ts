@@ -49,7 +49,15 @@ export {
   type Token,
 } from './name.ts'
 export { forbidNested, NestedCallError, type OperationScope, operationScope } from './nested.ts'
-export { cutReason, cutText, type Outcome, type Reason, reasonCodes } from './outcome.ts'
+export {
+  cutReason,
+  cutText,
+  describeHolders,
+  type LockHolder,
+  type Outcome,
+  type Reason,
+  reasonCodes,
+} from './outcome.ts'
 export { decodePayload, encodePayload, type Payload } from './payload.ts'
 export * from './record.ts'
 export {

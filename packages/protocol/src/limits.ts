@@ -27,6 +27,12 @@ export const maxTextLength = 1000
 /** Characters of a reason's code and of an operation's name. They are labels, for programs. */
 export const maxLabelLength = 64
 
+/** Holders of a lock that a reason names: whoever reads it wants the first ones, and they are kept in the log. */
+export const maxLockHolders = 4
+
+/** Characters of what a holder has locked, and of who it is when it is no transaction. */
+export const maxWhatLength = 128
+
 /** Longest budget of a transaction: a third of the shortest retention (one hour), see rule R11. */
 export const maxBudgetMs: number = 20 * 60_000
 

@@ -87,6 +87,8 @@ type Kind<U extends { kind: string }, K extends U['kind']> = U extends { kind: i
 type Context = z.RefinementCtx<unknown>
 
 const leftMs = wholeNumber(0, maxBudgetMs)
+const ageMs = z.exactOptional(wholeNumber(0, maxBudgetMs))
+const isolation = z.exactOptional(z.literal('serializable'))
 const index = wholeNumber(0)
 /** Values by branch, for a one-shot. */
 const results = z.union([listOf(branchResults, 0, maxBranches), z.literal('pending')])
@@ -100,6 +102,7 @@ const call = objectOf<Call>()({
   operation: label(),
   args: payload,
   leftMs,
+  ageMs,
   trace: z.exactOptional(trace),
 }).superRefine((message, context) => {
   if ((message.n === 1) === (message.token === undefined)) return
@@ -126,6 +129,7 @@ const alone = objectOf<Alone>()({
   digest,
   operations: z.exactOptional(branchOperations),
   leftMs,
+  ageMs,
   again: z.boolean(),
   trace: z.exactOptional(trace),
 }).superRefine((message, context) => {
@@ -166,6 +170,9 @@ const commit = objectOf<Commit>()({
   digest,
   leftMs,
   operations: z.exactOptional(listOf(branchOperations, 1, maxBranches)),
+  ageMs,
+  ordered: z.exactOptional(z.literal(true)),
+  isolation,
   wait: z.enum(['decided', 'applied']),
   trace: z.exactOptional(trace),
 }).superRefine((message, context) => {
@@ -289,6 +296,8 @@ const prepare = objectOf<Prepare>()({
   digest,
   operations: z.exactOptional(branchOperations),
   leftMs,
+  ageMs,
+  isolation,
   term: index,
   horizon: epoch,
   trace: z.exactOptional(trace),

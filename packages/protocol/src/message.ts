@@ -47,6 +47,8 @@ export interface Call {
   readonly args: Payload
   /** What is left of the transaction's budget. */
   readonly leftMs: number
+  /** How long ago its first attempt began: the older waits longer for locks (rule R7). None is told by older clients. */
+  readonly ageMs?: number
   readonly trace?: TraceContext
 }
 
@@ -85,6 +87,8 @@ export interface Alone {
   /** For a one-shot. Without them nothing runs any more: what is there is told, or that it is aborted. */
   readonly operations?: readonly Operation[]
   readonly leftMs: number
+  /** As in a call, for a one-shot. */
+  readonly ageMs?: number
   /** It was asked before: an earlier copy may be at work, and hold the locks that this one waits for. */
   readonly again: boolean
   readonly trace?: TraceContext
@@ -128,6 +132,12 @@ export interface Commit {
   readonly leftMs: number
   /** Operations of each branch, in the list's order, for a one-shot. */
   readonly operations?: readonly (readonly Operation[])[]
+  /** As with a call. */
+  readonly ageMs?: number
+  /** Prepares of a one-shot go out one after another, in the order of the list (rule R7). */
+  readonly ordered?: true
+  /** Branches of a one-shot that only read vote `prepared` too, and keep their locks (rule R7). */
+  readonly isolation?: 'serializable'
   /** Whether to answer once it is decided, or once every branch has applied it. */
   readonly wait: 'decided' | 'applied'
   readonly trace?: TraceContext
@@ -315,6 +325,10 @@ export interface Prepare {
   /** The receiver's own operations, for a one-shot. Absent when the leader does not have them (any more). */
   readonly operations?: readonly Operation[]
   readonly leftMs: number
+  /** As with a call. */
+  readonly ageMs?: number
+  /** A branch that only reads votes `prepared` too (rule R7). */
+  readonly isolation?: 'serializable'
   readonly term: number
   readonly horizon: Epoch
   readonly trace?: TraceContext

@@ -1,4 +1,5 @@
-import { maxLabelLength, maxTextLength } from './limits.ts'
+import type { TransactionId } from './id.ts'
+import { maxLabelLength, maxLockHolders, maxTextLength, maxWhatLength } from './limits.ts'
 
 /** What became of a transaction. Only these two are outcomes; every other answer decides nothing. */
 export type Outcome = 'committed' | 'aborted'
@@ -13,6 +14,30 @@ export interface Reason {
   readonly retryable: boolean
   /** Whose reason it is, when it is a participant's. */
   readonly participant?: string
+  /** Who held what the branch waited for in vain, as far as its resource can tell: the edges of a graph of who waits for whom. */
+  readonly heldBy?: readonly LockHolder[]
+}
+
+/** Somebody who held a lock. */
+export interface LockHolder {
+  /** What was locked, as its resource names it: a table, a key. */
+  readonly what: string
+  /** How, in the resource's own words. */
+  readonly mode?: string
+  /** Whose branch it is, where that is known. */
+  readonly transaction?: TransactionId
+  /** Who it is otherwise: a session of the database, for example. */
+  readonly other?: string
+}
+
+/** The holders in words, for the message of a reason; empty when there is none. */
+export function describeHolders(holders: readonly LockHolder[]): string {
+  return holders.map(describeHolder).join('; ')
+}
+
+function describeHolder({ what, mode, transaction, other }: LockHolder): string {
+  const who = transaction === undefined ? (other ?? 'somebody unknown') : `transaction ${transaction}`
+  return `${what} is held by ${who}${mode === undefined ? '' : ` (${mode})`}`
 }
 
 /** A text that may travel and stay in the log: cut to the length that the protocol allows. */
@@ -22,7 +47,18 @@ export function cutText(text: string): string {
 
 /** A reason that may travel. Whoever makes one from a user's words passes it through here: a longer one would not be read. */
 export function cutReason(reason: Reason): Reason {
-  return { ...reason, code: reason.code.slice(0, maxLabelLength), message: cutText(reason.message) }
+  const { code, message, heldBy } = reason
+  const cut = { ...reason, code: code.slice(0, maxLabelLength), message: cutText(message) }
+  return heldBy === undefined ? cut : { ...cut, heldBy: heldBy.slice(0, maxLockHolders).map(cutHolder) }
+}
+
+function cutHolder({ what, mode, transaction, other }: LockHolder): LockHolder {
+  return {
+    what: what.slice(0, maxWhatLength),
+    ...(mode === undefined ? {} : { mode: mode.slice(0, maxLabelLength) }),
+    ...(transaction === undefined ? {} : { transaction }),
+    ...(other === undefined ? {} : { other: other.slice(0, maxWhatLength) }),
+  }
 }
 
 /** The protocol's own reasons for `refused` and `aborted`. An operation's own codes may be anything else. */
@@ -51,7 +87,11 @@ export const reasonCodes = {
   invalidInput: 'invalid-input',
   /** The resource waited too long for a lock. */
   lockTimeout: 'lock-timeout',
-  /** The resource refused to prepare: a constraint, a serialization failure, no free slot. */
+  /** The resource chose the branch as the victim of a deadlock inside it. */
+  deadlock: 'deadlock',
+  /** The resource could not serialize the branch with others. */
+  notSerializable: 'not-serializable',
+  /** The resource refused to prepare: a constraint, no free slot. */
   resourceRefused: 'resource-refused',
   /** A limit of the participant or of the group was met. */
   overloaded: 'overloaded',

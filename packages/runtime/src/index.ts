@@ -5,5 +5,6 @@ export type { NatsBus, NatsCounters, NatsOptions, NatsStatus } from './nats-bus.
 export { connectNats, NatsConnectionError } from './nats-bus.ts'
 export { OwnedElsewhereError, Ownership } from './ownership.ts'
 export type { Random } from './random.ts'
+export { Schedule } from './schedule.ts'
 export { systemClock, systemRandom } from './system.ts'
 export type { World } from './world.ts'

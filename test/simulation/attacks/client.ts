@@ -92,9 +92,11 @@ export class Run<T> {
   told: Told = 'nothing yet'
   value: T | undefined
   error: unknown
+  /** Resolves once something was told. */
+  readonly settled: Promise<void>
 
   constructor(promise: Promise<T>) {
-    promise.then(
+    this.settled = promise.then(
       (value) => {
         this.value = value
         this.told = 'committed'

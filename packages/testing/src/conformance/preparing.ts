@@ -62,6 +62,20 @@ export const preparingRules: readonly Rule[] = [
     },
   },
   {
+    sentence:
+      'prepared: a branch that wrote nothing is so too when its note says serializable, and ends like any other',
+    async check(bench) {
+      const resource = await bench.start()
+      const branch = await bench.open(resource)
+      await bench.store.read(branch.session, 'a')
+      const note = bench.note({ serializable: true })
+      assert.deepEqual(await branch.prepare(note), { kind: 'prepared' })
+      assert.equal((await bench.look(resource, note.id)).state, 'prepared')
+      assert.equal(await resource.finish(note, 'committed'), 'done')
+      assert.equal((await bench.look(resource, note.id)).state, 'committed')
+    },
+  },
+  {
     sentence: 'refused: the branch has ended without effect, for certain',
     needs: 'spoil',
     async check(bench) {

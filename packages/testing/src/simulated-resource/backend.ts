@@ -1,3 +1,4 @@
+import { LockTimeoutError } from '@verdict/lmdb/internal'
 import type { ParticipantName, TransactionId } from '@verdict/protocol'
 import type { Server, Transaction } from './server.ts'
 import { SimulatedSqlError, sqlStates } from './sql-error.ts'
@@ -27,9 +28,9 @@ export class Backend {
     return result
   }
 
-  begin(lockTimeoutMs: number, readOnly = false): void {
+  begin(lockTimeoutMs: number, readOnly = false, id?: TransactionId): void {
     this.#readOnly = readOnly
-    this.#transaction = { instance: this.#instance, writes: new Map(), failed: false }
+    this.#transaction = { instance: this.#instance, id, writes: new Map(), failed: false }
     this.#lockTimeoutMs = lockTimeoutMs
   }
 
@@ -147,7 +148,8 @@ export class Backend {
     try {
       await this.#server.locks.acquire(transaction, key, mode, this.#lockTimeoutMs)
     } catch (cause) {
-      throw new SimulatedSqlError(sqlStates.lockNotAvailable, String(cause))
+      const heldBy = cause instanceof LockTimeoutError ? cause.heldBy : []
+      throw new SimulatedSqlError(sqlStates.lockNotAvailable, String(cause), heldBy)
     }
   }
 }

@@ -32,7 +32,7 @@ export class SimulatedBranch implements OpenBranch<SimulatedSession> {
     if (!this.#isOpen) throw new Error('The branch has ended: it cannot be prepared.')
     this.#isOpen = false
     try {
-      if (await this.#connection.request((backend) => backend.hasWritten())) {
+      if (note.serializable || (await this.#connection.request((backend) => backend.hasWritten()))) {
         return (await this.#insertRow(note, 'logged')) ?? (await this.#prepare(note))
       }
       const ended = await this.#connection.request((backend) => backend.commit())

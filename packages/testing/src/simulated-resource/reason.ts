@@ -7,14 +7,20 @@ const retryable: ReadonlySet<SqlState> = new Set([
   sqlStates.tooManyPrepared,
 ])
 
+const codes: Partial<Record<SqlState, string>> = {
+  [sqlStates.lockNotAvailable]: reasonCodes.lockTimeout,
+  [sqlStates.serializationFailure]: reasonCodes.notSerializable,
+}
+
 /** The reason behind an error of the database; undefined for one that is not the database's. */
 export function explain(error: unknown): Reason | undefined {
   if (error instanceof ConnectionLostError) {
     return { code: reasonCodes.resourceRefused, message: error.message, retryable: true }
   }
   if (!(error instanceof SimulatedSqlError)) return undefined
-  const code = error.code === sqlStates.lockNotAvailable ? reasonCodes.lockTimeout : reasonCodes.resourceRefused
-  return { code, message: error.message, retryable: retryable.has(error.code) }
+  const { message, heldBy } = error
+  const code = codes[error.code] ?? reasonCodes.resourceRefused
+  return { code, message, retryable: retryable.has(error.code), ...(heldBy.length > 0 && { heldBy }) }
 }
 
 /** As `explain`, where only the database can have failed. @throws the error itself when it did not. */

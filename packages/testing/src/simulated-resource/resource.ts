@@ -65,7 +65,7 @@ class SimulatedResource implements Resource<SimulatedSession> {
     return { durability: 'full', capacity: this.#capacity }
   }
 
-  async open({ lockTimeoutMs, readOnly = false }: OpenOptions): Promise<OpenBranch<SimulatedSession>> {
+  async open({ lockTimeoutMs, readOnly = false, id }: OpenOptions): Promise<OpenBranch<SimulatedSession>> {
     const participant = this.#name()
     if (this.#open >= this.#capacity) throw new ResourceRefusal(noRoom(this.#capacity))
     this.#open += 1
@@ -77,7 +77,7 @@ class SimulatedResource implements Resource<SimulatedSession> {
       this.#open -= 1
     }
     try {
-      await connection.request((backend) => backend.begin(lockTimeoutMs, readOnly))
+      await connection.request((backend) => backend.begin(lockTimeoutMs, readOnly, id))
     } catch (error) {
       onEnd()
       throw new ResourceRefusal(reasonOf(error), { cause: error })

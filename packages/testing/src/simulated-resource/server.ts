@@ -1,4 +1,5 @@
 import { LockTable } from '@verdict/lmdb/internal'
+import type { TransactionId } from '@verdict/protocol'
 import type { Clock } from '@verdict/runtime'
 import type { WriteAheadLog } from './log.ts'
 import { SimulatedSqlError, sqlStates } from './sql-error.ts'
@@ -17,6 +18,8 @@ import {
 export interface Transaction {
   /** Whose session it is, or was before the transaction was prepared. */
   readonly instance: string
+  /** The transaction whose branch it is, for those who wait for its locks. */
+  readonly id?: TransactionId | undefined
   readonly writes: Map<string, SimulatedValue>
   row?: JournalRow
   /** A statement failed: nothing but the end is possible. */
@@ -149,7 +152,8 @@ export class Server {
   }
 
   #restore(prepared: PreparedTransaction): void {
-    const transaction = { instance: 'recovery', writes: new Map(prepared.writes), row: prepared.row, failed: false }
+    const { id } = prepared.name
+    const transaction = { instance: 'recovery', id, writes: new Map(prepared.writes), row: prepared.row, failed: false }
     this.#prepared.set(nameKey(prepared.name), { prepared, transaction, busy: false })
     for (const [key, mode] of prepared.locks) this.locks.restore(transaction, key, mode)
   }

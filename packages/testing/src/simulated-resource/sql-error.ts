@@ -1,3 +1,5 @@
+import type { LockHolder } from '@verdict/protocol'
+
 /** Errors of the simulated database, by the codes that PostgreSQL has for them. */
 export const sqlStates = {
   uniqueViolation: '23505',
@@ -17,10 +19,13 @@ export type SqlState = (typeof sqlStates)[keyof typeof sqlStates]
 export class SimulatedSqlError extends Error {
   override readonly name = 'SimulatedSqlError'
   readonly code: SqlState
+  /** Who held the lock that was waited for in vain. */
+  readonly heldBy: readonly LockHolder[]
 
-  constructor(code: SqlState, message: string) {
+  constructor(code: SqlState, message: string, heldBy: readonly LockHolder[] = []) {
     super(message)
     this.code = code
+    this.heldBy = heldBy
   }
 }
 

@@ -1,6 +1,14 @@
+interface Entry<Key> {
+  readonly atMs: number
+  /** Counts the settings: of the same time the one that was set first comes first. */
+  readonly order: number
+  readonly key: Key
+}
+
 /** When each of many keys wants to be woken: a binary heap, in which outdated entries are skipped when they surface. */
 export class Schedule<Key> {
-  private readonly heap: { readonly atMs: number; readonly key: Key }[] = []
+  private readonly heap: Entry<Key>[] = []
+  private order = 0
   private readonly wanted = new Map<Key, number>()
 
   /** Sets or moves the time of a key; `undefined` removes it. */
@@ -11,7 +19,8 @@ export class Schedule<Key> {
     }
     if (this.wanted.get(key) === atMs) return
     this.wanted.set(key, atMs)
-    this.push({ atMs, key })
+    this.order += 1
+    this.push({ atMs, order: this.order, key })
   }
 
   /** The earliest time that any key wants; undefined when none does. */
@@ -42,13 +51,13 @@ export class Schedule<Key> {
     }
   }
 
-  private push(entry: { readonly atMs: number; readonly key: Key }): void {
+  private push(entry: Entry<Key>): void {
     const { heap } = this
     let place = heap.push(entry) - 1
     while (place > 0) {
       const parent = (place - 1) >> 1
       const above = heap[parent]
-      if (above === undefined || above.atMs <= entry.atMs) break
+      if (above === undefined || !isBefore(entry, above)) break
       heap[place] = above
       place = parent
     }
@@ -65,11 +74,15 @@ export class Schedule<Key> {
       const right = heap[2 * place + 2]
       if (left === undefined) break
       const [child, childPlace] =
-        right !== undefined && right.atMs < left.atMs ? [right, 2 * place + 2] : [left, 2 * place + 1]
-      if (child.atMs >= last.atMs) break
+        right !== undefined && isBefore(right, left) ? [right, 2 * place + 2] : [left, 2 * place + 1]
+      if (!isBefore(child, last)) break
       heap[place] = child
       place = childPlace
     }
     heap[place] = last
   }
+}
+
+function isBefore(one: Entry<unknown>, other: Entry<unknown>): boolean {
+  return one.atMs < other.atMs || (one.atMs === other.atMs && one.order < other.order)
 }
