@@ -47,6 +47,9 @@ export interface Plan {
   readonly kept: number
   /** How often a client runs what it or another one keeps, while that one may be at it too. */
   readonly overlapping: number
+  /** Share of one-shots whose participants run them one after another, and of transactions that lock what they read (rule R7). */
+  readonly ordered: number
+  readonly serializable: number
   /** How often a run under a kept id means another transfer than the runs before it: a mistake, and yet only one of them may happen. */
   readonly fickle: number
   /** Share of transactions whose clients wait until all is applied. */
@@ -59,6 +62,9 @@ interface Transfer {
   /** Amounts that add up to nothing. */
   readonly legs: readonly { readonly bank: string; readonly account: string; readonly amount: number }[]
   readonly oneShot: boolean
+  /** Of a one-shot: its participants run it one after another. */
+  readonly ordered: boolean
+  readonly serializable: boolean
   readonly wait: 'decided' | 'applied'
 }
 
@@ -131,11 +137,12 @@ export class Client {
 
   #run(verdict: Verdict, world: SimulatedWorld, transfer: Transfer, id: TransactionId | undefined): ReturnType<Run> {
     const isFickle = id !== undefined && world.random.chance(this.#plan.fickle)
-    const { legs, oneShot, wait } = isFickle ? this.#drawTransfer(world.random) : transfer
-    const options = { budgetMs: this.#plan.budgetMs, wait }
+    const { legs, oneShot, ordered, serializable, wait } = isFickle ? this.#drawTransfer(world.random) : transfer
+    const isolation = serializable ? ({ isolation: 'serializable' } as const) : {}
+    const options = { budgetMs: this.#plan.budgetMs, wait, ...isolation }
     if (oneShot) {
       const calls = legs.map(({ bank, ...move }) => verdict.call<BankContract>(bank).move(move))
-      return verdict.submit(calls, id === undefined ? options : { ...options, id })
+      return verdict.submit(calls, { ...options, ordered, ...(id === undefined ? {} : { id }) })
     }
     const work = async (tx: Transaction): Promise<void> => {
       for (const { bank, ...move } of legs) await tx.on<BankContract>(bank).move(move)
@@ -194,8 +201,9 @@ export class Client {
     if (await this.#listen(undefined, listening)) return
     while (doubt?.lone !== undefined) {
       try {
-        const { outcome } = await verdict.outcome(doubt, { budgetMs: 6_000 })
-        this.#tell(doubt.id, outcome)
+        const found = await verdict.outcome(doubt, { budgetMs: 6_000 })
+        const hasRead = found.outcome === 'committed' && found.receipt.path === 'read-only'
+        this.#tell(doubt.id, hasRead ? 'read-only' : found.outcome)
         return
       } catch (error) {
         if (!(error instanceof InDoubt)) throw error
@@ -251,6 +259,8 @@ export class Client {
     return {
       legs: [...debits.slice(0, 1), ...credits, ...debits.slice(1)],
       oneShot: random.chance(this.#plan.oneShots),
+      ordered: random.chance(this.#plan.ordered),
+      serializable: random.chance(this.#plan.serializable),
       wait: random.chance(this.#plan.applied) ? 'applied' : 'decided',
     }
   }

@@ -70,6 +70,8 @@ export class Hazards {
     for (const { id, outcome, branches, hazards } of records) {
       for (const hazard of hazards) this.checkLost('the record', id, hazard)
       for (const { participant, vote } of branches) {
+        // Whoever ended by its vote is told nothing any more: what is done by hand to its ghost nobody sees.
+        if (vote !== 'prepared' && vote !== 'unknown') continue
         const isApplied = this.#effects.has(participant, id)
         const isExpected = outcome === 'committed' && vote === 'prepared'
         if (isApplied === isExpected || losses.wasAcknowledged(participant, id)) continue
