@@ -7,7 +7,6 @@ import { Invariants } from './invariants.ts'
 import { startMending } from './mending.ts'
 import { drawPace } from './pace.ts'
 import { System } from './system.ts'
-import { drawWeather } from './weather.ts'
 
 /** Once faults have stopped, all must be decided, finished and at rest within this: several of the longest pauses between retries. */
 const restWithinMs = 90_000
@@ -43,12 +42,12 @@ export async function runHistory(
   const trace = { describe: describePayload, ...(options.print === undefined ? {} : { print: options.print }) }
   const simulation = new Simulation({ seed, trace })
   const { random } = simulation
-  const { size, plan, stormMs } = drawCircumstances(random.fork('circumstances'))
+  const { size, plan, weather, stormMs } = drawCircumstances(random.fork('circumstances'))
   const system = new System(simulation, size, plan, drawPace(random.fork('pace')))
   const coverage = new Coverage(system)
   const invariants = new Invariants(system)
   simulation.afterEachStep(() => invariants.step())
-  const faults = new Faults(system, drawWeather(random.fork('weather')))
+  const faults = new Faults(system, weather)
   system.start()
   faults.start()
   await simulation.run({ untilMs: stormMs })

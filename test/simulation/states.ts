@@ -101,6 +101,7 @@ export const rareStates: Readonly<Record<string, string>> = {
   'R2 vote refused × committed': 'a doubled prepare is refused after the commit, before all have acknowledged',
   'R2 vote read-only × committed': 'a late vote',
   'R3 release × prepared otherwise': 'a late release',
+  'R5 later call × prepared': 'a late copy of a call',
   'R8 nothing × released': 'an operator releases a branch while something else ends it',
   'R8 open × released': 'the same, and the id is opened again',
   'R8 open × discard': 'a late answer',
