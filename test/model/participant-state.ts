@@ -1,12 +1,6 @@
-import {
-  type Branch,
-  type BranchLimits,
-  branchWakeAtMs,
-  newRecovery,
-  type Recovery,
-  type RecoveryLimits,
-} from '@verdict/participant/internal'
+import { type Branch, type BranchLimits, branchWakeAtMs, type RecoveryLimits } from '@verdict/participant/internal'
 import type { InstanceId, ParticipantName } from '@verdict/protocol'
+import { type Doubts, noDoubts } from './doubts.ts'
 import type { ToParticipant } from './mail.ts'
 import { budgetMs, instanceOf } from './names.ts'
 import { newResource, type Resource } from './resource.ts'
@@ -19,7 +13,7 @@ export interface Instance {
   branch: Branch | undefined
   /** The id has an outcome here. */
   ended: boolean
-  recovery: Recovery
+  doubts: Doubts
 }
 
 export interface Participant {
@@ -72,22 +66,20 @@ export function newParticipant(name: ParticipantName, instances: number): Partic
 
 export function newInstance(participant: ParticipantName, life: number): Instance {
   const name = instanceOf(participant, life)
-  return { name, isAlive: true, branch: undefined, ended: false, recovery: newRecovery() }
+  return { name, isAlive: true, branch: undefined, ended: false, doubts: noDoubts() }
 }
 
 /** What may happen at a participant on its own. */
 export function participantIdles({ instances, resource }: Participant): readonly ParticipantEvent[] {
-  return instances.flatMap(({ isAlive, branch, recovery }, instance): ParticipantEvent[] => {
+  return instances.flatMap(({ isAlive, branch, doubts }, instance): ParticipantEvent[] => {
     if (!isAlive) return []
     const works = branch !== undefined && (branch.stage === 'opening' || branch.stage === 'preparing' || branch.running)
     const runsOut = branch !== undefined && branchWakeAtMs(branch, limits) !== undefined
     return [
       ...(works ? [{ kind: 'worked', instance } as const] : []),
       ...(runsOut ? [{ kind: 'ranOut', instance } as const] : []),
-      ...(recovery.watched.size > 0 ? [{ kind: 'inquired', instance } as const] : []),
-      ...(resource.row.state === 'prepared' && recovery.watched.size === 0
-        ? [{ kind: 'swept', instance } as const]
-        : []),
+      ...(doubts.watched.size > 0 ? [{ kind: 'inquired', instance } as const] : []),
+      ...(resource.row.state === 'prepared' && doubts.watched.size === 0 ? [{ kind: 'swept', instance } as const] : []),
     ]
   })
 }

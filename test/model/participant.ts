@@ -1,7 +1,6 @@
 import type { PrepareResult, Row } from '@verdict/participant'
 import {
   advanceBranch,
-  advanceRecovery,
   type Ballot,
   type Branch,
   type BranchEffect,
@@ -18,7 +17,6 @@ import {
   mayRunAnew,
   newBranch,
   newOneShot,
-  newRecovery,
   refusedBallot,
   rowOf,
   type SealedList,
@@ -39,6 +37,7 @@ import {
   type Word,
 } from '@verdict/protocol'
 import type { Choose } from './choice.ts'
+import { noDoubts, recover } from './doubts.ts'
 import type { Mail, ToParticipant } from './mail.ts'
 import { nothing, refusal, tokenOf } from './names.ts'
 import {
@@ -70,7 +69,7 @@ export function advanceParticipant(
     instance.isAlive = false
     instance.branch = undefined
     instance.ended = false
-    instance.recovery = newRecovery()
+    instance.doubts = noDoubts()
     participant.instances.push(newInstance(participant.name, participant.instances.length))
     return
   }
@@ -347,16 +346,14 @@ class Desk {
     for (const { branches } of this.#recover({ kind: 'woke', fraction: 0 }))
       this.#say({ type: 'inquiry', instance: instance.name, branches })
     // As a new leader's announcement does: how often it has asked is forgotten, so that asking again is nothing new.
-    instance.recovery.terms.clear()
-    for (const { group } of instance.recovery.watched.values())
+    for (const { group } of instance.doubts.watched.values())
       this.#recover({ kind: 'announced', group, term: 0, fraction: 0 })
   }
 
-  #recover(event: Parameters<typeof advanceRecovery>[1]): ReturnType<typeof advanceRecovery> {
+  #recover(event: Parameters<typeof recover>[1]): ReturnType<typeof recover>['inquiries'] {
     const { instance } = this.#at
-    const inquiries = advanceRecovery(instance.recovery, event, 0, limits)
-    // Where nothing is in doubt, nothing is left of what was.
-    if (instance.recovery.watched.size === 0) instance.recovery = newRecovery()
+    const { doubts, inquiries } = recover(instance.doubts, event)
+    instance.doubts = doubts
     return inquiries
   }
 

@@ -1,4 +1,11 @@
-import { InDoubt, type RetryPolicy, TransactionAborted } from '@verdict/client'
+import {
+  InDoubt,
+  type PlannedCall,
+  type RetryPolicy,
+  type Transaction,
+  TransactionAborted,
+  type Verdict,
+} from '@verdict/client'
 import { type Reason, reasonCodes } from '@verdict/protocol'
 import { describe, expect, test } from 'vitest'
 import { maxAttempts, pauseBefore } from '../src/retry.ts'
@@ -37,22 +44,38 @@ describe('whether there is another attempt, and after which pause', () => {
   })
 })
 
+interface Stock extends Omit<Payments, 'name'> {
+  readonly name: 'stock'
+}
+
+/** At two participants, so that their group decides it. */
+async function atTwo(tx: Transaction): Promise<string> {
+  const value = await tx.on<Payments>('payments').debit(input)
+  await tx.on<Stock>('stock').debit(input)
+  return value
+}
+
+function twoCalls(verdict: Verdict): PlannedCall<string>[] {
+  return [verdict.call<Payments>('payments').debit(input), verdict.call<Stock>('stock').debit(input)]
+}
+
 describe('a transaction with a policy', () => {
   test('runs its function anew under a fresh id, as old as its first attempt, within one budget', async () => {
     const stage = new Stage()
+    stage.participant('stock')
     stage.participant('payments', (_, nth) => (nth < 2 ? refusal(locked) : { value: 'done' }))
     let runs = 0
     const { value, receipt } = await stage.play((verdict) =>
       verdict.transaction(
         async (tx) => {
           runs += 1
-          return await tx.on<Payments>('payments').debit(input)
+          return await atTwo(tx)
         },
         { retry: 'contention', budgetMs: 8_000 },
       ),
     )
     expect([value, runs]).toEqual(['done', 3])
-    const calls = stage.calls.map(({ call }) => call)
+    const calls = stage.calls.flatMap(({ participant, call }) => (participant === 'payments' ? [call] : []))
     expect(new Set(calls.map(({ id }) => id)).size).toBe(3)
     expect(receipt.id).toBe(calls[2]?.id)
     const ages = calls.map(({ ageMs = -1 }) => ageMs)
@@ -67,9 +90,7 @@ describe('a transaction with a policy', () => {
     const stage = new Stage()
     stage.onCommit = (_, nth) =>
       nth === 0 ? { kind: 'aborted', reason: locked } : { kind: 'committed', applied: true, hazards: [] }
-    await stage.play((verdict) =>
-      verdict.submit([verdict.call<Payments>('payments').debit(input)], { retry: 'contention' }),
-    )
+    await stage.play((verdict) => verdict.submit(twoCalls(verdict), { retry: 'contention' }))
     const [first, second] = stage.commits
     expect(stage.commits).toHaveLength(2)
     expect(first?.id).not.toBe(second?.id)
@@ -94,11 +115,10 @@ describe('a transaction with a policy', () => {
   test('is not run again when it is in doubt', async () => {
     const stage = new Stage()
     stage.participant('payments')
+    stage.participant('stock')
     stage.onCommit = () => 'silence'
     const failure = await stage.play((verdict) =>
-      verdict
-        .transaction((tx) => tx.on<Payments>('payments').debit(input), { retry: 'retryable', budgetMs: 500 })
-        .catch((error: unknown) => error),
+      verdict.transaction(atTwo, { retry: 'retryable', budgetMs: 500 }).catch((error: unknown) => error),
     )
     expect(failure).toBeInstanceOf(InDoubt)
     expect(new Set(stage.calls.map(({ call }) => call.id)).size).toBe(1)
@@ -137,7 +157,7 @@ test('a one-shot says in which manner it is to be run', async () => {
   const stage = new Stage()
   stage.onCommit = () => ({ kind: 'committed', applied: true, hazards: [] })
   await stage.play(async (verdict) => {
-    const calls = [verdict.call<Payments>('payments').debit(input)]
+    const calls = twoCalls(verdict)
     await verdict.submit(calls, { ordered: true, isolation: 'serializable' })
     await verdict.submit(calls)
   })
