@@ -87,7 +87,7 @@ export function drawWeather(random: SeededRandom): Weather {
     nonsense: some(5, 0.25),
     powerCutAfterTelling: some(0.1),
     leaderDiesAtVote: some(0.4, 0.3),
-    reopening: some(0.5, 0.3),
+    reopening: some(0.5, 0.6),
     databaseDiesAtWord: some(0.3, 0.3),
     dieSending: some(0.01, 0.3),
     dieAtStore: some(0.1, 0.3),
