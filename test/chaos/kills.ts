@@ -27,5 +27,5 @@ async function demonstrate(kills: number): Promise<boolean> {
   console.log(`pause without a commit: median ${pauses[Math.floor(pauses.length / 2)]} ms, longest ${pauses.at(-1)} ms`)
   for (const open of seen.open) console.log(`not settled: ${open}`)
   console.log(seen.audit.trimEnd())
-  return seen.aborted + seen.doubts + seen.executedAgain + seen.open.length === 0 && seen.balanced
+  return seen.isFlawless
 }

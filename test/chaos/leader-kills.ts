@@ -24,6 +24,8 @@ export interface Seen {
   readonly open: readonly string[]
   readonly balanced: boolean
   readonly audit: string
+  /** Nothing was aborted, in doubt, executed again or left open, and the audit found nothing. */
+  readonly isFlawless: boolean
 }
 
 /** Every lane has accounts of its own, so that nothing but the death of a leader can be in its way. */
@@ -46,6 +48,7 @@ export async function killLeaders(kills: number, onKill: (kill: number, pauseMs:
     withAuditor: false,
     withSmallDisks: false,
   })
+  let isFlawless = false
   try {
     const watch = new Watch(system.ledgerFiles)
     const pausesMs: number[] = []
@@ -79,10 +82,13 @@ export async function killLeaders(kills: number, onKill: (kill: number, pauseMs:
     })
     const { balanced, text } = await auditIndependently(system, load.accounts)
     const seen = { kills, inFlight, committed, aborted, aborts, doubts, pausesMs, open, balanced }
-    return { ...seen, executedAgain: executedAgain(system.folder, watch), audit: text }
+    const again = executedAgain(system.folder, watch)
+    isFlawless = aborted + doubts + open.length + again === 0 && balanced
+    return { ...seen, executedAgain: again, audit: text, isFlawless }
   } finally {
     await system[Symbol.asyncDispose]()
-    system.remove()
+    if (isFlawless) system.remove()
+    else console.log(`Logs, ledgers and data: ${system.folder}`)
   }
 }
 

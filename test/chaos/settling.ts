@@ -9,8 +9,9 @@ import type { System } from './system.ts'
 import type { Watch } from './watch.ts'
 
 /** Once faults have stopped everything is settled within this: longer than any pause between two inquiries of a participant. */
-export const settleTimeoutMs = 90_000
+export const settleTimeoutMs = 120_000
 const pollMs = 200
+const patientMs = 15_000 // for the answer of a database on a machine that is busy with other things
 
 /** Sees the system get on again, and lets all transactions come to their end; returns what had not within the bound, or is wrong. */
 export async function settle(system: System, watch: Watch): Promise<readonly string[]> {
@@ -57,7 +58,7 @@ async function whatIsOpen(system: System): Promise<readonly string[]> {
   for (const database of system.databases) {
     const sessions = `select 'open: ' || query as gid from pg_stat_activity where state like 'idle in transaction%'`
     const rows = await database
-      .query(`select gid from pg_prepared_xacts union all ${sessions}`)
+      .query(`select gid from pg_prepared_xacts union all ${sessions}`, patientMs)
       .catch(() => [{ gid: 'it does not answer' }])
     open.push(...rows.map(({ gid }) => `the database of ${database.name}: ${String(gid)}`))
   }

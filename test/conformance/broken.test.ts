@@ -1,4 +1,5 @@
 import type { BranchNote, CommitNote, CommitResult, OpenBranch, Resource } from '@verdict/participant'
+import { groupOf, parseId } from '@verdict/protocol'
 import { checkRule, type ResourceHarness, rulesFor, type SimulatedSession } from '@verdict/testing'
 import { describe, expect, test } from 'vitest'
 import { simulatedHarness } from './simulated.ts'
@@ -15,7 +16,20 @@ function broken(change: (honest: Simulated) => Partial<Simulated>): ResourceHarn
         ...store,
         async instance() {
           const honest = await store.instance()
-          const members = ['start', 'open', 'finish', 'look', 'inDoubt', 'tombstone', 'explain', 'stop'] as const
+          const members = [
+            'start',
+            'open',
+            'finish',
+            'look',
+            'inDoubt',
+            'tombstone',
+            'raiseFloor',
+            'floors',
+            'collect',
+            'forget',
+            'explain',
+            'stop',
+          ] as const
           const kept = Object.fromEntries(members.map((name) => [name, honest[name].bind(honest)]))
           return { ...(kept as unknown as Simulated), ...change(honest) }
         },
@@ -153,6 +167,32 @@ const lies: readonly {
         if (result.kind === 'busy') await honest.finish(note, 'discarded')
         return result
       }),
+  },
+  {
+    lie: 'keeps no floor',
+    caughtBy: /^expired: a branch at or below the floor/,
+    change: () => ({ raiseFloor: async () => 'raised' }),
+  },
+  {
+    lie: 'deletes committed rows without being told',
+    caughtBy: /^collect: shows each committed row of a logged transaction/,
+    change: (honest) => ({
+      async collect(group, limit, after) {
+        const collected = await honest.collect(group, limit, after)
+        await honest.forget(collected.logged.map(({ id }) => id))
+        return collected
+      },
+    }),
+  },
+  {
+    lie: 'forgets rows whose ids may still come',
+    caughtBy: /^forget: deletes the named committed rows at or below the floor/,
+    change: (honest) => ({
+      async forget(ids) {
+        for (const id of ids) await honest.raiseFloor(groupOf(id), parseId(id).epoch)
+        await honest.forget(ids)
+      },
+    }),
   },
   {
     lie: 'says committed before it is durable',

@@ -18,7 +18,7 @@ import { Wiretap } from './wiretap.ts'
 const root = join(import.meta.dirname, '..', '..')
 const inFlight = 16
 
-/** What a shop says in half a minute whatever happens; `abort` and `hazard` take more than that. */
+/** What a shop says in half a minute whatever happens; `abort`, `hazard` and sweeps take more than that. */
 const everyday = [
   ...['hello', 'call', 'release', 'commit', 'look', 'status', 'prepare', 'outcome', 'vote', 'ack', 'announce', 'raft'],
   'answers',

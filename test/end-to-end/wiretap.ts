@@ -27,6 +27,7 @@ const placeholders: Readonly<Record<string, string>> = {
 /** What a row of the table calls a message, where that is not its type. Replicas' own messages have a format of their own. */
 const types: Readonly<Record<string, readonly string[]>> = {
   "inquiry's answers": ['inquiryAnswer'],
+  "sweep's answers": ['sweepAnswer'],
   answers: ['welcome', 'result', 'decided', 'looked', 'statusReport', 'failure'],
   raft: [],
 }

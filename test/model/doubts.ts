@@ -1,5 +1,5 @@
 import { advanceRecovery, newRecovery, type Recovery } from '@verdict/participant/internal'
-import { limits } from './participant-state.ts'
+import { limits } from './limits.ts'
 
 /** What an instance has in doubt, as plain data: when to ask next is a choice of the search. */
 export type Doubts = Pick<Recovery, 'watched'>

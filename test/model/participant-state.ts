@@ -1,8 +1,10 @@
-import { type Branch, type BranchLimits, branchWakeAtMs, type RecoveryLimits } from '@verdict/participant/internal'
-import type { InstanceId, ParticipantName } from '@verdict/protocol'
+import { type Branch, branchWakeAtMs } from '@verdict/participant/internal'
+import type { InstanceId, ParticipantName, TransactionId } from '@verdict/protocol'
+import type { Choose } from './choice.ts'
 import { type Doubts, noDoubts } from './doubts.ts'
-import type { ToParticipant } from './mail.ts'
-import { budgetMs, instanceOf } from './names.ts'
+import { limits } from './limits.ts'
+import type { Mail, ToParticipant } from './mail.ts'
+import { instanceOf } from './names.ts'
 import { newResource, type Resource } from './resource.ts'
 
 /** One life of a process of the participant. */
@@ -45,20 +47,6 @@ export type ParticipantEvent =
   | { readonly kind: 'lost' }
   | { readonly kind: 'inquired' | 'swept' | 'ranOut' | 'worked'; readonly instance: number }
 
-// Time stands still: what is due is a choice of the search.
-export const limits: BranchLimits & RecoveryLimits = {
-  graceMs: 0,
-  idleMs: budgetMs,
-  inquireAfterMs: 0,
-  maxWaitingCalls: 8,
-  maxKeptBytes: 1_024,
-  inquiryPauseMs: 0,
-  inquiryWaveMs: 0,
-  maxInquiryPauseMs: 0,
-  inquirySpreadMs: 0,
-  maxDoubts: 8,
-}
-
 export function newParticipant(name: ParticipantName, instances: number): Participant {
   const lives = Array.from({ length: instances }, (_, life) => newInstance(name, life))
   return { name, resource: newResource(), instances: lives, openings: 0 }
@@ -82,4 +70,14 @@ export function participantIdles({ instances, resource }: Participant): readonly
       ...(resource.row.state === 'prepared' && doubts.watched.size === 0 ? [{ kind: 'swept', instance } as const] : []),
     ]
   })
+}
+
+/** What an event meets: where it happens, and what may come of it. */
+export interface Surroundings {
+  readonly participant: Participant
+  readonly instance: Instance
+  readonly id: TransactionId
+  readonly nature: Nature
+  readonly send: (mail: Mail) => void
+  readonly choose: Choose
 }

@@ -34,19 +34,18 @@ import {
   type Reason,
   type ReportedHazard,
   type TransactionId,
-  type Word,
 } from '@verdict/protocol'
 import type { Choose } from './choice.ts'
 import { noDoubts, recover } from './doubts.ts'
-import type { Mail, ToParticipant } from './mail.ts'
+import { limits } from './limits.ts'
+import type { Mail, ToParticipant, Word } from './mail.ts'
 import { nothing, refusal, tokenOf } from './names.ts'
 import {
-  type Instance,
-  limits,
   type Nature,
   newInstance,
   type Participant,
   type ParticipantEvent,
+  type Surroundings,
 } from './participant-state.ts'
 import { finishIn, lookAt, prepareIn, tombstoneIn } from './resource.ts'
 
@@ -74,15 +73,6 @@ export function advanceParticipant(
     return
   }
   new Desk({ participant, instance, id, nature, send, choose }).happened(event)
-}
-
-interface Surroundings {
-  readonly participant: Participant
-  readonly instance: Instance
-  readonly id: TransactionId
-  readonly nature: Nature
-  readonly send: (mail: Mail) => void
-  readonly choose: Choose
 }
 
 class Desk {
@@ -212,6 +202,10 @@ class Desk {
         this.#recover({ kind: 'held', doubt: { id: this.#at.id, digest, token: branch.token, list } })
         return
       }
+      case 'commit':
+      case 'tell':
+      case 'settle':
+        throw new Error('The search asks no branch to decide alone.')
     }
   }
 
@@ -393,7 +387,7 @@ class Desk {
     this.#at.send({ to: 'run', run, participant: participant.name, message })
   }
 
-  #say(message: Exclude<Word, { readonly type: 'trouble' }>): void {
+  #say(message: Word['message']): void {
     this.#at.send({ to: 'group', from: 'participant', participant: this.#at.participant.name, message })
   }
 }

@@ -7,7 +7,6 @@ import {
   type Commit,
   type CommitEffect,
   type CommitEvent,
-  type CommitTiming,
   countsHazard,
   type Delivery,
   type DeliveryEvent,
@@ -86,7 +85,7 @@ export type ReplicaEvent =
   | { readonly kind: 'budgetSpent' }
 
 // Whatever is sent again is due at once: time stands still, and how long something waits is a choice of the search.
-const timing: CommitTiming & DeliveryTiming = { resendMs: 0, maxResendMs: 0, hazardResendMs: 0 }
+const timing: DeliveryTiming = { resendMs: 0, maxResendMs: 0, hazardResendMs: 0 }
 
 /** Often enough that each branch is asked at the instance that is named, and at any. */
 const maxSent = 2
@@ -229,8 +228,9 @@ class Leader {
   #look(run: number, { ids }: Look, confirmed: boolean): void {
     const space = over(this.#replica.space)
     const found = ids.map((id) => lookUp(this.#record, horizonOf(space), id))
+    const epoch = epochOf(space)
     if (confirmed || found.every(({ kind }) => kind === 'recorded'))
-      this.#send({ to: 'run', run, message: { type: 'looked', found } })
+      this.#send({ to: 'run', run, message: { type: 'looked', epoch, found } })
   }
 
   #inquired(participant: ParticipantName, { instance, branches }: Inquiry, confirmed: boolean): void {
@@ -325,6 +325,7 @@ class Leader {
       for (const { run, digest } of waiters) this.#say(run, digest, { kind: 'expired' })
       return
     }
+    if (result.kind !== 'recorded') throw new Error(`The search proposes nothing that is applied as ${result.kind}.`)
     const { record } = result
     this.begin(record)
     if (this.#leading.delivery !== undefined) this.#leading.delivery.record = record

@@ -183,10 +183,10 @@ export const overlapping: readonly Scenario[] = [
   {
     ...plain,
     name: 'two lists',
-    shows: 'two sealed lists of one id share a participant (rule R4)',
+    shows: 'two sealed lists of one id share their participants (rule R4)',
     reaches: ['aborted, settled', 'committed, settled'],
     participants: [twiceAtP, atQ],
-    runs: [oneShot, { ...oneShot, participants: [p], operation: 'other work' }],
+    runs: [oneShot, { ...oneShot, operation: 'other work' }],
     isCalled: false,
   },
   {

@@ -53,6 +53,7 @@ function draw(random: SeededRandom): Circumstances {
       overlapping: random.pick([0, 0.5]),
       ordered: random.pick([0, 0.5]),
       serializable: random.pick([0, 0.5]),
+      careless: random.pick([0, 0.3]),
       fickle: random.pick([0, 0, 0.5]),
       applied: random.pick([0, 0.5]),
       budgetMs: random.pick([300, 4_000]),

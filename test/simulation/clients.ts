@@ -47,6 +47,8 @@ export interface Plan {
   readonly kept: number
   /** How often a client runs what it or another one keeps, while that one may be at it too. */
   readonly overlapping: number
+  /** Share of interactive transactions whose clients go on after a call that failed, as if it had not (rule R5). */
+  readonly careless: number
   /** Share of one-shots whose participants run them one after another, and of transactions that lock what they read (rule R7). */
   readonly ordered: number
   readonly serializable: number
@@ -144,8 +146,12 @@ export class Client {
       const calls = legs.map(({ bank, ...move }) => verdict.call<BankContract>(bank).move(move))
       return verdict.submit(calls, { ...options, ordered, ...(id === undefined ? {} : { id }) })
     }
+    const isCareless = world.random.chance(this.#plan.careless)
     const work = async (tx: Transaction): Promise<void> => {
-      for (const { bank, ...move } of legs) await tx.on<BankContract>(bank).move(move)
+      for (const { bank, ...move } of legs) {
+        const called = tx.on<BankContract>(bank).move(move)
+        await (isCareless ? called.catch(() => {}) : called)
+      }
       if (id === undefined && world.random.chance(0.05)) throw new Error('the client changed its mind')
     }
     return id === undefined ? verdict.transaction(work, options) : verdict.transaction(work, { ...options, id })
@@ -207,13 +213,14 @@ export class Client {
         return
       } catch (error) {
         if (!(error instanceof InDoubt)) throw error
+        // What has expired nobody can tell any more.
         if (error.expired) return
         await new Promise<void>((resolve) => world.clock.after(200, resolve))
       }
     }
   }
 
-  /** Notes what the client is told; false when it has to ask again. */
+  /** Notes what the client is told; false when asking again can tell more. */
   async #listen(kept: TransactionId | undefined, run: Run, total?: () => number): Promise<boolean> {
     const startedAtMs = this.#simulation.nowMs
     try {
@@ -226,7 +233,8 @@ export class Client {
         this.#tell(error.id, 'committed', { startedAtMs, hazards: true })
         return true
       }
-      if (error instanceof InDoubt) return false
+      // What has expired nobody can tell any more.
+      if (error instanceof InDoubt) return error.expired
       if (!(error instanceof TransactionAborted)) throw error
       // A kept id of which nothing is recorded may be run again, and is, when that can help.
       if (kept !== undefined && !error.recorded && error.retryable) return false

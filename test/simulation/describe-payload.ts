@@ -39,6 +39,12 @@ function describeMessage(message: Message): string {
       return `inquiry ${message.branches.map((branch) => `…${branch.id.slice(-4)}`).join(' ')}`
     case 'inquiryAnswer':
       return `inquiryAnswer ${message.answers.map((answer) => `…${answer.id.slice(-4)} ${answer.answer}`).join(' ')}`
+    case 'sweep':
+      return `sweep ${message.rows.map((row) => `…${row.id.slice(-4)}`).join(' ')}`
+    case 'sweepAnswer':
+      return `sweepAnswer ${message.answers.map((answer) => `…${answer.id.slice(-4)} ${answer.answer}`).join(' ')}`
+    case 'announce':
+      return `announce epoch ${message.epoch} horizon ${message.horizon}`
     case 'looked':
       return `looked ${message.found.map((found) => `…${found.id.slice(-4)} ${found.kind}`).join(' ')}`
     default:

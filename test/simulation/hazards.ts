@@ -1,4 +1,12 @@
-import { type DecisionRecord, isOpen, type ParticipantName, type TransactionId } from '@verdict/protocol'
+import {
+  type DecisionRecord,
+  isOpen,
+  type Outcome,
+  type ParticipantName,
+  parseId,
+  type RecordedHazard,
+  type TransactionId,
+} from '@verdict/protocol'
 import type { DepartingMessage } from '@verdict/runtime/simulated'
 import type { Bank } from './bank.ts'
 import type { Effects } from './effects.ts'
@@ -23,6 +31,8 @@ export class Hazards {
   readonly #effects: Effects
   /** How often a participant's store had gone back in time when it prepared a branch. */
   readonly #preparedIn = new Map<string, number>()
+  /** Hazards that were recorded; the record may be forgotten since. */
+  readonly #known = new Set<string>()
   /** Transactions whose branches an operator has let go of. */
   readonly #released = new Set<TransactionId>()
 
@@ -35,15 +45,22 @@ export class Hazards {
     const message = messageOf(departing)
     if (message?.type === 'inquiryAnswer')
       for (const { id, answer } of message.answers) if (answer === 'released') this.#released.add(id)
-    if (message?.type !== 'ack') return
-    const { from } = departing
+    if (message?.type === 'sweep')
+      for (const { id } of message.rows) this.#acknowledged(departing.from, id, 'committed')
+    if (message?.type === 'ack') this.#acknowledged(departing.from, message.id, message.applied)
+  }
+
+  /** What is acknowledged, or swept, stands in a row, but for one below the floor, where it is deleted or needless. */
+  #acknowledged(from: string, id: TransactionId, outcome: Outcome): void {
     const bank = this.#system.banks.find(({ instances }) => instances.some(({ name }) => name === from))
     if (bank === undefined) return
     const { losses } = this.#system
-    const row = bank.database.rows().find(({ id }) => id === message.id)
-    if (row?.state === message.applied) losses.acknowledged(bank.name, message.id)
-    else if (!losses.has(bank.name, message.id))
-      throw new InvariantError(`${from} acknowledges ${message.applied} of ${message.id}, its row says ${row?.state}`)
+    const { name, database } = bank
+    const row = database.rows().find((found) => found.id === id)
+    const floor = Math.max(0, ...database.floors(name as ParticipantName).values())
+    if (row?.state === outcome || (row === undefined && parseId(id).epoch <= floor)) losses.acknowledged(name, id)
+    else if (!losses.has(name, id))
+      throw new InvariantError(`${from} acknowledges ${outcome} of ${id}, its row says ${row?.state}`)
   }
 
   /** What is open or prepared now, and only because something was lost. */
@@ -68,14 +85,14 @@ export class Hazards {
   atRest(records: readonly DecisionRecord[]): void {
     const { losses } = this.#system
     for (const { id, outcome, branches, hazards } of records) {
-      for (const hazard of hazards) this.checkLost('the record', id, hazard)
+      for (const hazard of hazards) this.#checkLost('the record', id, hazard)
       for (const { participant, vote } of branches) {
         // Whoever ended by its vote is told nothing any more: what is done by hand to its ghost nobody sees.
         if (vote !== 'prepared' && vote !== 'unknown') continue
         const isApplied = this.#effects.has(participant, id)
         const isExpected = outcome === 'committed' && vote === 'prepared'
         if (isApplied === isExpected || losses.wasAcknowledged(participant, id)) continue
-        if (!hazards.some((hazard) => hazard.participant === participant))
+        if (!this.#known.has(`${participant} ${id}`) && !hazards.some((hazard) => hazard.participant === participant))
           throw new InvariantError(
             `${participant} has ${isApplied ? '' : 'not '}applied ${id}, which is ${outcome}, and nobody is told of a hazard`,
           )
@@ -104,7 +121,13 @@ export class Hazards {
     throw new InvariantError(`${name} rolls ${id} back, which another store has prepared, without an outcome`)
   }
 
-  checkLost(
+  /** A hazard is recorded. */
+  recorded(replica: string, id: TransactionId, hazard: RecordedHazard): void {
+    this.#known.add(`${hazard.participant} ${id}`)
+    this.#checkLost(replica, id, hazard)
+  }
+
+  #checkLost(
     by: string,
     id: TransactionId,
     { participant, kind }: { participant: ParticipantName; kind: string },

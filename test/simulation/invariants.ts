@@ -1,11 +1,12 @@
 import { type BranchList, type DecisionRecord, type Digest, parseId, type TransactionId } from '@verdict/protocol'
 import type { DepartingMessage } from '@verdict/runtime/simulated'
-import type { JournalRow } from '@verdict/testing'
 import { accounts, openingBalance } from './bank.ts'
 import { handName } from './echoes.ts'
 import { Effects } from './effects.ts'
+import { Floors } from './floors.ts'
 import { Hazards, type Mishap } from './hazards.ts'
 import { InvariantError } from './invariant-error.ts'
+import { Memory } from './memory.ts'
 import type { System } from './system.ts'
 import { clocksOf, messageOf, statementsOf } from './told.ts'
 
@@ -35,17 +36,24 @@ export class Invariants {
   readonly #hazards: Hazards
   /** What was found while a role was at work: whatever is thrown there, the role takes for trouble of its own, and goes on. */
   #failure: unknown
-  /** Statements that were checked, by outcome. */
-  readonly counts = { committed: 0, aborted: 0, lone: 0 }
+  /** The record of each id when its outcome was told first; it may be forgotten since. */
+  readonly #records = new Map<TransactionId, DecisionRecord>()
+  /** Who committed a lone transaction by a row of its own, which may be deleted since. */
+  readonly #lone = new Map<TransactionId, string>()
+  readonly #memory: Memory
+  readonly #floors: Floors
+  readonly #counts = { committed: 0, aborted: 0, lone: 0 }
 
   constructor(system: System) {
     this.#system = system
     this.#effects = new Effects(system)
     this.#hazards = new Hazards(system, this.#effects)
+    this.#memory = new Memory(system)
+    this.#floors = new Floors(system)
     system.simulation.network.observe((message) => this.#keep(() => this.#departed(message)))
     system.onEvent((replica, event) => {
       this.#keep(() => {
-        if (event.kind === 'hazard') this.#hazards.checkLost(replica, event.id, event.hazard)
+        if (event.kind === 'hazard') this.#hazards.recorded(replica, event.id, event.hazard)
         if (event.kind === 'poisoned')
           throw new InvariantError(`${replica} cannot deal with ${event.id}`, { cause: event.error })
         if (event.kind === 'malformedDecision')
@@ -64,6 +72,11 @@ export class Invariants {
     }
   }
 
+  /** Outcomes that were told, and what became of them. */
+  get counts(): { readonly [what in 'committed' | 'aborted' | 'lone' | 'expired' | 'forgotten']: number } {
+    return { ...this.#counts, ...this.#memory.counts }
+  }
+
   #keep(check: () => void): void {
     try {
       check()
@@ -78,6 +91,8 @@ export class Invariants {
     if (message.from === handName) return
     this.#epochsNeverGoDown(message)
     this.#hazards.departed(message)
+    this.#memory.departed(message)
+    this.#floors.departed(message)
     const said = messageOf(message)
     if (said?.type === 'commit' || said?.type === 'alone') this.#lists.set(said.digest, said.list)
     for (const { id, outcome, digest, by } of statementsOf(message)) {
@@ -87,8 +102,11 @@ export class Invariants {
         if (by === 'participant')
           throw new InvariantError(`${message.from} acknowledged ${outcome} of ${id}, which nobody told it`)
         this.#told.set(id, { outcome, digest, atMs: this.#system.simulation.nowMs })
-        this.counts[outcome] += 1
-        if (by === 'group') this.#checkRecord(id, outcome, message.from)
+        this.#counts[outcome] += 1
+        if (by === 'group') {
+          this.#memory.told(id, outcome, message.from)
+          this.#checkRecord(id, outcome, message.from)
+        }
       } else if (by === 'lone participant' && this.#system.losses.isUndecided(id)) {
         // Its row was the decision, and is gone.
       } else if (first.outcome !== outcome || (first.digest !== digest && !this.#ofEveryList.has(id))) {
@@ -113,14 +131,17 @@ export class Invariants {
   step(): void {
     if (this.#failure !== undefined) throw this.#failure
     this.#hazards.step()
+    this.#floors.step()
     for (const { bank, effect } of this.#effects.fresh()) {
       const { id, digest } = effect.name
       // The row of a lone one is the decision, whether or not anybody could be told: from now on no other outcome may be.
-      if (this.#loneRow(id) !== undefined && (!this.#told.has(id) || this.#system.losses.isUndecided(id))) {
-        if (!this.#told.has(id)) {
-          this.counts.committed += 1
-          this.counts.lone += 1
+      if (this.#isLoneRow(id) && (!this.#told.has(id) || this.#system.losses.isUndecided(id))) {
+        if (!this.#lone.has(id)) {
+          this.#counts.committed += 1
+          this.#counts.lone += 1
         }
+        this.#lone.set(id, bank)
+        this.#memory.decidedAlone(id)
         this.#told.set(id, { outcome: 'committed', digest, atMs: this.#system.simulation.nowMs })
       }
       if (this.#system.losses.wasEndedByHand(bank, id)) continue
@@ -150,9 +171,9 @@ export class Invariants {
     this.#clientsWereToldTheTruth()
   }
 
-  /** The record of each transaction of which an outcome was told. */
+  /** The record of each transaction of which an outcome was told, as it is or, where it is forgotten, was. */
   records(): DecisionRecord[] {
-    return [...this.#told.keys()].flatMap((id) => this.#recordsOf(id)[0] ?? [])
+    return [...this.#records].map(([id, first]) => this.#recordsOf(id)[0] ?? first)
   }
 
   /** What must hold once a person has dealt with all that stores have lost, so that nothing more will be told of it. */
@@ -166,6 +187,16 @@ export class Invariants {
   }
 
   /** Whether anything is still open, prepared, locked or unsettled, and not because a store lost something. */
+  /** Whether all that was ever decided lies behind the horizon, and nothing of it is kept any more. */
+  isForgotten(): boolean {
+    return this.#memory.isAllBehind() && this.#memory.leftovers().length === 0
+  }
+
+  /** What is kept behind the horizon. */
+  kept(): string[] {
+    return this.#memory.leftovers()
+  }
+
   leftovers(): string[] {
     const { banks, losses } = this.#system
     return [
@@ -192,6 +223,8 @@ export class Invariants {
   #checkLone(id: TransactionId, outcome: string, digest: string | undefined, from: string): void {
     const bank = this.#system.banks.find(({ instances }) => instances.some(({ name }) => name === from))
     const row = bank?.database.rows().find((found) => found.id === id)
+    // It may be deleted by now, behind a floor that was raised since.
+    if (row === undefined && this.#memory.isBehind(id) && this.#lone.has(id) === (outcome === 'committed')) return
     if (row?.state !== outcome)
       throw new InvariantError(`${from} tells ${outcome} of ${id}, its row says ${row?.state}`)
     if (outcome === 'committed' && (row.mode !== 'lone' || row.digest !== digest))
@@ -201,10 +234,11 @@ export class Invariants {
     if (this.#recordsOf(id).length > 0) throw new InvariantError(`${from} decides ${id}, which the group has decided`)
   }
 
-  /** The row by which a participant has committed a lone transaction. */
-  #loneRow(id: TransactionId): JournalRow | undefined {
-    const isIt = (row: JournalRow): boolean => row.id === id && row.mode === 'lone' && row.state === 'committed'
-    return this.#system.banks.flatMap(({ database }) => database.rows().filter(isIt))[0]
+  /** Whether a participant has committed it by a row of its own. */
+  #isLoneRow(id: TransactionId): boolean {
+    return this.#system.banks.some(({ database }) =>
+      database.rows().some((row) => row.id === id && row.mode === 'lone' && row.state === 'committed'),
+    )
   }
 
   #checkRecord(id: TransactionId, outcome: string, by: string): void {
@@ -212,6 +246,7 @@ export class Invariants {
     if (records.length === 0)
       throw new InvariantError(`${by} tells ${outcome} of ${id}, and no running replica has applied a record`)
     for (const record of records) {
+      this.#records.set(id, record)
       if (record.branches.length === 0) this.#ofEveryList.add(id)
       if (record.outcome !== outcome)
         throw new InvariantError(`${by} tells ${outcome} of ${id}, the record says ${record.outcome}`)
@@ -234,16 +269,15 @@ export class Invariants {
   }
 
   #checkEffects(id: TransactionId, outcome: string): void {
-    const record = this.#recordsOf(id)[0]
-    const lone = this.#loneRow(id)
+    const record = this.#records.get(id)
+    const lone = this.#lone.get(id)
     if (record !== undefined && lone !== undefined) throw new InvariantError(`${id} is lone, and recorded by the group`)
     for (const { name } of this.#system.banks) {
       if (this.#system.losses.has(name, id)) continue
       const applied = this.#effects.has(name, id)
       const expected =
         outcome === 'committed' &&
-        (lone?.participant === name ||
-          record?.branches.some((branch) => branch.participant === name && branch.vote === 'prepared'))
+        (lone === name || record?.branches.some((branch) => branch.participant === name && branch.vote === 'prepared'))
       if (applied !== (expected ?? false))
         throw new InvariantError(`${name} has ${applied ? '' : 'not '}applied ${id}, which was told ${outcome}`)
     }
@@ -286,7 +320,7 @@ export class Invariants {
         if (before !== undefined && before !== outcome)
           throw new InvariantError(`${client} was told ${outcome} of ${id}, ${before} was told before`)
         byId.set(id, outcome)
-        const isCommitted = this.#recordsOf(id)[0]?.outcome === 'committed' || this.#loneRow(id) !== undefined
+        const isCommitted = this.#records.get(id)?.outcome === 'committed' || this.#lone.has(id)
         if (outcome === 'committed' && !isCommitted)
           throw new InvariantError(`${client} was told that ${id} is committed; no record and no row says so`)
         if (outcome !== 'committed' && isCommitted)

@@ -96,6 +96,10 @@ function idsOf(record: LogRecord): readonly TransactionId[] {
     case 'commit-prepared':
     case 'rollback-prepared':
       return [record.name.id]
+    // A floor is raised again, and rows are deleted again.
+    case 'floor':
+    case 'delete':
+      return []
   }
 }
 

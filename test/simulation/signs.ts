@@ -1,6 +1,6 @@
 import type { CoordinatorEvent } from '@verdict/coordinator'
 import type { ParticipantEvent } from '@verdict/participant'
-import type { Message } from '@verdict/protocol'
+import { type Message, reasonCodes } from '@verdict/protocol'
 
 /** The states of the protocol that a message shows its sender in. */
 export function saidBy(message: Message): readonly string[] {
@@ -19,6 +19,8 @@ export function saidBy(message: Message): readonly string[] {
       return message.found.map(({ kind }) => `R3 found ${kind}`)
     case 'inquiryAnswer':
       return message.answers.map(({ answer }) => `R6 answered ${answer}`)
+    case 'sweepAnswer':
+      return message.answers.map(({ answer }) => `R12 sweep answered ${answer}`)
     case 'hazard':
       return [`R8 hazard ${message.kind}`]
     case 'operated':
@@ -41,7 +43,10 @@ export function happenedAtParticipant(event: ParticipantEvent): readonly string[
     case 'trouble':
       return [`R16 participant in trouble: ${event.trouble}`]
     case 'refused':
-      return event.reason.code === 'lock-timeout' ? ['R7 lock time-out'] : []
+      if (event.reason.code === reasonCodes.expired) return ['R12 refused below the floor']
+      return event.reason.code === reasonCodes.lockTimeout ? ['R7 lock time-out'] : []
+    case 'forgot':
+      return ['R12 rows deleted']
     default:
       return []
   }
@@ -51,6 +56,10 @@ export function happenedAtReplica(event: CoordinatorEvent): readonly string[] {
   switch (event.kind) {
     case 'leading':
       return event.unsettled > 0 ? ['R6 new leader', 'R6 new leader with outcomes to tell'] : ['R6 new leader']
+    case 'advanced':
+      return event.horizon > 0 ? ['R11 epoch moved', 'R11 horizon moved'] : ['R11 epoch moved']
+    case 'forgotten':
+      return ['R11 records forgotten']
     case 'takenUp':
       return ['R6 taken up']
     case 'settled':

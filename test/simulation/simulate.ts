@@ -30,7 +30,7 @@ if (values.help || !Number.isSafeInteger(first) || !Number.isSafeInteger(seeds) 
 }
 
 async function simulate(from: number, count: number, trace: boolean): Promise<number> {
-  const sums = { committed: 0, aborted: 0, lone: 0, told: 0, virtualMs: 0 }
+  const sums = { committed: 0, aborted: 0, lone: 0, expired: 0, forgotten: 0, told: 0, virtualMs: 0 }
   const struck: Record<string, number> = {}
   const orders: Record<string, number> = {}
   const reached = new Map<string, number>()
@@ -40,7 +40,7 @@ async function simulate(from: number, count: number, trace: boolean): Promise<nu
     if (values.first && failed > 0) break
     try {
       const history = await runHistory(seed, trace ? { print: (line) => console.log(line) } : {})
-      for (const key of ['committed', 'aborted', 'lone', 'told', 'virtualMs'] as const) sums[key] += history[key]
+      for (const key of Object.keys(sums) as (keyof typeof sums)[]) sums[key] += history[key]
       add(struck, history.faults)
       add(orders, history.orders)
       addReached(reached, history.reached)
@@ -56,7 +56,7 @@ async function simulate(from: number, count: number, trace: boolean): Promise<nu
     `${count} histories, ${failed} failed, ${(count / seconds).toFixed(1)} a second, ${Math.round(sums.virtualMs / 1_000)} s of virtual time`,
   )
   console.log(
-    `outcomes: ${sums.committed} committed (${sums.lone} of them alone), ${sums.aborted} aborted; ${sums.told} answers to clients`,
+    `outcomes: ${sums.committed} committed (${sums.lone} of them alone), ${sums.aborted} aborted, ${sums.forgotten} of them forgotten; ${sums.expired} expired; ${sums.told} answers to clients`,
   )
   console.log(`faults: ${describe(struck)}`)
   console.log(`orders of operators: ${describe(orders)}`)

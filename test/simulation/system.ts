@@ -46,7 +46,7 @@ export class System {
     this.simulation = simulation
     this.#pace = pace
     const names = Array.from({ length: size.replicas }, (_, place) => `n${place + 1}`)
-    this.manifest = makeManifest('main', names, simulation.random.fork('manifest'))
+    this.manifest = makeManifest('main', names, simulation.random.fork('manifest'), pace.keptEpochs)
     this.replicas = names.map((name) => simulation.process(name, (world) => this.#coordinate(world)))
     for (const { name, disk } of this.replicas) initSimulatedStore({ disk, ...this.#identity(name) })
     this.banks = bankNames

@@ -43,6 +43,13 @@ export function list(text: string): string[] {
   return text.split(',').map((item) => item.trim())
 }
 
+/** Reads minutes, which may be parts of one. */
+export function minutes(text: string): number {
+  const value = Number(text)
+  if (text.trim() !== '' && value > 0 && Number.isFinite(value)) return value
+  throw new InvalidArgumentError('Expected minutes, more than 0.')
+}
+
 function seconds(text: string): number {
   const value = Number(text)
   if (text.trim() !== '' && value > 0 && value <= 3600) return value

@@ -17,9 +17,17 @@ import { beforeEach, describe, expect, test } from 'vitest'
 import { type Answered, Asker } from '../src/asker.ts'
 
 const group: GroupId = groupId(groupName('main'), makeIncarnation(new Uint8Array(8)))
-const welcome: Answer = { type: 'welcome', group, replicas: ['n1'], epoch: 1 as Epoch, horizon: 0 as Epoch }
+const welcome: Answer = {
+  type: 'welcome',
+  group,
+  replicas: ['n1'],
+  epoch: 1 as Epoch,
+  horizon: 0 as Epoch,
+  retentionMs: 3_600_000,
+}
 const looked: Answer = {
   type: 'looked',
+  epoch: 1 as Epoch,
   found: [{ kind: 'none', id: transactionId(`${group}_aaaaaaa_checkout_k${'a'.repeat(20)}`) }],
 }
 

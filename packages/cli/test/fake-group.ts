@@ -122,13 +122,13 @@ export class FakeGroup {
     if (replica !== this.options.leader) return
     const { options } = this
     listen(sees.hello(manifest.name, '*'), () => {
-      return { type: 'welcome', group, replicas: names, epoch: 4 as Epoch, horizon: 0 as Epoch }
+      return { type: 'welcome', group, replicas: names, epoch: 4 as Epoch, horizon: 0 as Epoch, retentionMs: 3_600_000 }
     })
     listen(sees.operate(group, '*'), () => {
       return options.operated === undefined ? undefined : { type: 'operated', ...options.operated }
     })
     listen(sees.look(group, '*'), () => {
-      return options.found === undefined ? undefined : { type: 'looked', found: [options.found] }
+      return options.found === undefined ? undefined : { type: 'looked', epoch: 4 as Epoch, found: [options.found] }
     })
   }
 }

@@ -9,6 +9,11 @@ test.each([
   ['a list without a word which', ['txn', 'list']],
   ['a timeout that is none', ['status', '--timeout', 'soon']],
   ['a group that cannot be one', ['status', '--group', 'Main']],
+  ['no minutes', ['group', 'init', '--name', 'm', '--replicas', 'n1', '--folder', 'x', '--retention-minutes', '-1']],
+  [
+    'too few minutes',
+    ['group', 'init', '--name', 'm', '--replicas', 'n1', '--folder', 'x', '--retention-minutes', '.1'],
+  ],
   ['an even number of replicas', ['group', 'init', '--name', 'main', '--replicas', 'n1,n2', '--folder', 'never-made']],
   ['a manifest that is not there', ['status', '--manifest', 'never-made.json']],
 ])('%s on the command line ends with 2, and speaks on stderr only', async (_, args) => {

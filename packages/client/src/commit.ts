@@ -168,9 +168,7 @@ async function askForCommit(
   let partial: Conclusion | undefined
   const read = (decided: Decided): ReturnType<typeof readDecided> => {
     if (decided.id !== id) return undefined
-    const reading = readDecided(decided, { digest, wait, operations })
-    if (reading !== undefined) group.learn(decided.epoch)
-    return reading
+    return readDecided(decided, { digest, wait, operations })
   }
   const asked = await ask<Conclusion>(world, inbox, {
     subject: subjects.group(group.id, owner),

@@ -4,6 +4,7 @@ import {
   type Found,
   forbidNested,
   groupName,
+  maxBudgetMs,
   namespace,
   ownerName,
   type ParticipantContract,
@@ -15,7 +16,7 @@ import { connectNats, systemClock, systemRandom, type World } from '@verdict/run
 import { Crowd } from './crowd.ts'
 import { ClientError, type Doubt } from './errors.ts'
 import { Group, type Line } from './group.ts'
-import { type AnswerCounters, Inbox } from './inbox.ts'
+import { type AnswerCounters, type AnswerListeners, Inbox } from './inbox.ts'
 import type { Transaction } from './interactive.ts'
 import { look } from './look.ts'
 import {
@@ -33,6 +34,9 @@ import { type Executed, type Replayed, runTransaction } from './transaction.ts'
 
 /** Transactions of one client at a time. Each may hold locks at its participants: more would wait for one another. */
 const maxTransactions = 4_096
+
+/** What a caller wants, checked before anything is done for it. */
+type Checked = Omit<Plan, 'id' | 'kept'> & { readonly keptId: TransactionId | undefined }
 
 /** Where to connect, and as whom. */
 export interface ConnectOptions {
@@ -68,16 +72,21 @@ export async function connect(options: ConnectOptions): Promise<Verdict> {
     bus: await connectNats({ servers: servers ?? [], name: owner }),
   }
   const held: Line['held'] = new Set()
-  const late = (by: Answerer, answer: Answer): void => releaseStray(line, by, answer)
+  let group: Group | undefined
+  const listeners: AnswerListeners = {
+    heard: (by, answer) => group?.heard(by, answer),
+    late: (by, answer) => releaseStray(line, by, answer),
+  }
   const telemetry = new ClientTelemetry(world.clock)
-  const inbox = new Inbox(world, under, owner, late, telemetry.metering)
+  const inbox = new Inbox(world, under, owner, listeners, telemetry.metering)
   const line: Line = { world, inbox, subjects: under, owner, held, crowd: new Crowd(world.clock), telemetry }
   const hangUp = async (): Promise<void> => {
     inbox.stop()
     if (given === undefined) await world.bus.close()
   }
   try {
-    return new Verdict(line, await Group.meet(line, name, signal), hangUp)
+    group = await Group.meet(line, name, signal)
+    return new Verdict(line, group, hangUp)
   } catch (error) {
     await hangUp()
     throw error
@@ -112,7 +121,10 @@ export class Verdict implements AsyncDisposable {
     return this.line.inbox.counters
   }
 
-  /** Makes an id to be kept with the request before a transaction is run under it: `transaction(work, { id })`. */
+  /**
+   * Makes an id to be kept with the request before a transaction is run under it: `transaction(work, { id })`. It counts for as long
+   * as the group keeps what is settled: an hour, unless it was set up otherwise.
+   */
   newId(): TransactionId {
     return this.group.newId('kept')
   }
@@ -133,8 +145,10 @@ export class Verdict implements AsyncDisposable {
     work: (tx: Transaction) => Promise<T> | T,
     options: TransactionOptions & { readonly id?: string } = {},
   ): Promise<Executed<T> | Replayed> {
-    const plan = this.plan(options)
-    return await this.track(() => this.attempt(plan, (each) => runTransaction(this.line, this.group, work, each)))
+    const checked = this.check(options)
+    return await this.track(async () =>
+      this.attempt(await this.plan(checked), (each) => runTransaction(this.line, this.group, work, each)),
+    )
   }
 
   /** Plans an operation for `submit`: `verdict.call<Payments>('payments').debit({ … })`. Nothing is sent. */
@@ -150,8 +164,10 @@ export class Verdict implements AsyncDisposable {
     calls: C,
     options: SubmitOptions & (KeptTransactionOptions | (TransactionOptions & { readonly id?: never })) = {},
   ): Promise<Submitted<ValuesOf<C>>> {
-    const plan = this.plan(options)
-    return await this.track(() => this.attempt(plan, (each) => submitCalls(this.line, this.group, calls, each)))
+    const checked = this.check(options)
+    return await this.track(async () =>
+      this.attempt(await this.plan(checked), (each) => submitCalls(this.line, this.group, calls, each)),
+    )
   }
 
   /**
@@ -160,7 +176,7 @@ export class Verdict implements AsyncDisposable {
    * @throws InDoubt when its group did not answer within the budget
    */
   async look(id: string, options: Pick<TransactionOptions, 'budgetMs' | 'signal'> = {}): Promise<Found> {
-    const { budgetMs, signal } = checkOptions(options)
+    const { budgetMs, signal } = checkOptions(options, maxBudgetMs)
     const deadlineMs = this.line.world.clock.nowMs() + budgetMs
     const asked = { id: transactionId(id), kept: false, deadlineMs, signal }
     return await this.track(() => look(this.line, asked))
@@ -172,7 +188,7 @@ export class Verdict implements AsyncDisposable {
    * @throws InDoubt when it is still not known; CommittedWithHazards; ClientError for a doubt that is not this owner's
    */
   async outcome(doubt: Doubt, options: Omit<TransactionOptions, 'wait'> = {}): Promise<Outcome> {
-    const { budgetMs, signal } = checkOptions(options)
+    const { budgetMs, signal } = checkOptions(options, maxBudgetMs)
     const deadlineMs = this.line.world.clock.nowMs() + budgetMs
     const mine = { ...doubt, id: this.group.ofOwner(doubt.id) }
     return await this.track(() => findOutcome(this.line, this.group, mine, { deadlineMs, signal }))
@@ -188,25 +204,33 @@ export class Verdict implements AsyncDisposable {
     return this.close()
   }
 
-  private plan(options: TransactionOptions & SubmitOptions & { readonly id?: string }): Plan {
+  private check(options: TransactionOptions & SubmitOptions & { readonly id?: string }): Checked {
     forbidNested('A transaction')
-    const checked = { ...checkOptions(options), begunAtMs: this.line.world.clock.nowMs() }
-    if (options.id === undefined) return { ...checked, id: this.group.newId('once'), kept: false }
-    if (checked.retry !== 'never') {
+    const keptId = options.id === undefined ? undefined : this.group.ownId(options.id)
+    const checked = checkOptions(options, this.group.maxBudgetMs)
+    if (keptId !== undefined && checked.retry !== 'never') {
       throw new ClientError(
         'bad-option',
         `retry is ${checked.retry}: expected 'never' with an id of your own, which names one attempt. Keep a new id for another one.`,
       )
     }
-    return { ...checked, id: this.group.ownId(options.id), kept: true }
+    return { ...checked, keptId, begunAtMs: this.line.world.clock.nowMs() }
+  }
+
+  private async plan({ keptId, ...checked }: Checked): Promise<Plan> {
+    if (keptId !== undefined) return { ...checked, id: keptId, kept: true }
+    await this.group.freshen()
+    return { ...checked, id: this.group.newId('once'), kept: false }
   }
 
   /** Runs it, and where its policy says so runs it anew: each time under a new id, with what is left of the budget. */
   private attempt<T>(plan: Plan, run: (plan: Plan) => Promise<T>): Promise<T> {
     const { retry: policy, begunAtMs, budgetMs, signal } = plan
-    return attempt(this.line.world, { policy, endsAtMs: begunAtMs + budgetMs, signal }, (made) =>
-      run(made === 0 ? plan : { ...plan, id: this.group.newId('once') }),
-    )
+    return attempt(this.line.world, { policy, endsAtMs: begunAtMs + budgetMs, signal }, async (made) => {
+      if (made === 0) return await run(plan)
+      await this.group.freshen()
+      return await run({ ...plan, id: this.group.newId('once') })
+    })
   }
 
   private async track<T>(begin: () => Promise<T>): Promise<T> {

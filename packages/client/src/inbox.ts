@@ -29,6 +29,14 @@ export interface AnswerCounters {
   late: number
 }
 
+/** Who is told of answers besides those who asked. */
+export interface AnswerListeners {
+  /** An answer to its request. */
+  readonly heard: (answerer: Answerer, message: Answer) => void
+  /** An answer that nobody waits for any more. */
+  readonly late: (answerer: Answerer, message: Answer) => void
+}
+
 /** Takes an answer; returns false when it is none to its request. */
 export type Receiver = (answerer: Answerer, message: Answer) => boolean
 
@@ -39,21 +47,20 @@ export class Inbox {
   private readonly subject: string
   private readonly subscription: Subscription
   private readonly waiting = new Map<number, Receiver>()
-  private readonly onLate: (answerer: Answerer, message: Answer) => void
+  private readonly listeners: AnswerListeners
   private readonly metering: ClientMetering
   private last = 0
 
-  /** @param onLate is told answers that nobody waits for. */
   constructor(
     { bus, random }: World,
     subjects: Subjects,
     owner: OwnerName,
-    onLate: (answerer: Answerer, message: Answer) => void,
+    listeners: AnswerListeners,
     metering: ClientMetering,
   ) {
     const token = makeToken<InboxToken>(random.bytes(12))
     this.bus = bus
-    this.onLate = onLate
+    this.listeners = listeners
     this.metering = metering
     this.subject = subjects.inbox(owner, token)
     this.subscription = bus.subscribe(subjects.answers(owner, token), (message) => this.receive(message))
@@ -105,8 +112,10 @@ export class Inbox {
     const receiver = this.waiting.get(request)
     if (receiver === undefined) {
       this.counters.late += 1
-      this.onLate(answerer, message)
-    } else if (!receiver(answerer, message)) {
+      this.listeners.late(answerer, message)
+    } else if (receiver(answerer, message)) {
+      this.listeners.heard(answerer, message)
+    } else {
       this.counters.foreign += 1
     }
   }

@@ -1,4 +1,4 @@
-import { maxBudgetMs, type TransactionId } from '@verdict/protocol'
+import type { TransactionId } from '@verdict/protocol'
 import { ClientError } from './errors.ts'
 import type { RetryPolicy } from './retry.ts'
 
@@ -12,7 +12,7 @@ export const graceMs = 5_000
 export interface TransactionOptions {
   /**
    * Time for all of it, calls and votes and every attempt; the group aborts what is not decided by then. 10 s unless said, at most 20
-   * minutes.
+   * minutes, or a third of the time that the group keeps what is settled if that is less.
    */
   readonly budgetMs?: number
   /**
@@ -63,13 +63,13 @@ export interface Plan {
 type Checked = Omit<Plan, 'id' | 'kept' | 'begunAtMs'>
 
 /** @throws ClientError `bad-option` */
-export function checkOptions(options: TransactionOptions & SubmitOptions): Checked {
+export function checkOptions(options: TransactionOptions & SubmitOptions, mostMs: number): Checked {
   const { budgetMs, wait, signal, retry = 'never', ordered = false, isolation } = options
   const bad = (name: string, found: unknown, expected: string): ClientError =>
     new ClientError('bad-option', `${name} is ${String(found)}: expected ${expected}.`)
-  const budget = budgetMs ?? defaultBudgetMs
-  if (!Number.isInteger(budget) || budget < 1 || budget > maxBudgetMs) {
-    throw bad('budgetMs', budgetMs, `whole milliseconds from 1 to ${maxBudgetMs}`)
+  const budget = budgetMs ?? Math.min(defaultBudgetMs, mostMs)
+  if (!Number.isInteger(budget) || budget < 1 || budget > mostMs) {
+    throw bad('budgetMs', budgetMs, `whole milliseconds from 1 to ${mostMs}, the most that this group allows`)
   }
   if (wait !== undefined && wait !== 'decided' && wait !== 'applied') throw bad('wait', wait, "'decided' or 'applied'")
   if (signal !== undefined && !(signal instanceof AbortSignal)) throw bad('signal', signal, 'an AbortSignal')

@@ -51,6 +51,7 @@ export class Stage {
   readonly opened = new Set<Token>()
   readonly releases: { readonly participant: string; readonly release: Release }[] = []
   epoch: Epoch = 5 as Epoch
+  retentionMs = 3_600_000
 
   // The script: each may be replaced by a test.
   onHello: (nth: number) => boolean = () => true
@@ -206,10 +207,12 @@ export class Stage {
   }
 
   private answer(message: Message, nth: number): Answer | undefined {
-    const { epoch } = this
+    const { epoch, retentionMs } = this
     switch (message.type) {
       case 'hello':
-        return this.onHello(nth) ? { type: 'welcome', group, replicas: ['n1'], epoch, horizon: 0 as Epoch } : undefined
+        return this.onHello(nth)
+          ? { type: 'welcome', group, replicas: ['n1'], epoch, horizon: 0 as Epoch, retentionMs }
+          : undefined
       case 'commit': {
         const answer = this.onCommit(message, nth)
         return answer === 'silence'
@@ -220,7 +223,7 @@ export class Stage {
         const [id] = message.ids
         if (id === undefined) return undefined
         const found = this.onLook(id, nth)
-        return found === 'silence' ? undefined : { type: 'looked', found: [{ ...found, id } as Found] }
+        return found === 'silence' ? undefined : { type: 'looked', epoch, found: [{ ...found, id } as Found] }
       }
       default:
         return undefined

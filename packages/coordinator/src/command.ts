@@ -7,8 +7,10 @@ export type Command =
   | { readonly kind: 'decide'; readonly decision: Decision }
   /** Every branch of these has acknowledged its outcome (rule R10: one entry for many). */
   | { readonly kind: 'settled'; readonly ids: readonly TransactionId[] }
-  /** Moves the epoch by one (rule R11). */
-  | { readonly kind: 'advance' }
+  /** Moves the epoch by one, and the horizon so far behind it, and forgets what that allows, as far as one entry goes (rule R11). */
+  | { readonly kind: 'advance'; readonly keptEpochs: number }
+  /** Forgets more of what lies behind the horizon. */
+  | { readonly kind: 'forget' }
   /** A participant could not honour the outcome (rule R16). */
   | {
       readonly kind: 'hazard'
@@ -36,7 +38,15 @@ export type Command =
 export const maxSettledIds = 512
 
 const version = 1
-const kinds: ReadonlySet<Command['kind']> = new Set(['decide', 'settled', 'advance', 'hazard', 'resolve', 'release'])
+const kinds: ReadonlySet<Command['kind']> = new Set([
+  'decide',
+  'settled',
+  'advance',
+  'forget',
+  'hazard',
+  'resolve',
+  'release',
+])
 const packr = new Packr({ useRecords: false })
 
 /** A command of the log that this version cannot read. The replica must stop: to guess would be to diverge. */

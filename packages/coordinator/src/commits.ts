@@ -1,13 +1,11 @@
 import {
   type Abort,
   type Actor,
-  type CommitCost,
   type Commit as CommitRequest,
   type Decided,
   type Decision,
   type HeldBranch,
   type InstanceId,
-  maxBudgetMs,
   type Outcome,
   type ParticipantName,
   parseId,
@@ -21,16 +19,18 @@ import { Alarm } from './alarm.ts'
 import { Awaited } from './awaited.ts'
 import type { Calls } from './calls.ts'
 import { advanceCommit, type CommitEffect, type CommitEvent, isAwaited, wakeAtMs } from './commit.ts'
-import { type Commit, newCommit } from './commit-state.ts'
 import { CommitTracing } from './commit-tracing.ts'
-import { type Applied, epochOf, horizonOf, type ReadableSpace, recordOf } from './decisions.ts'
+import type { Applied } from './decisions.ts'
 import type { Deliveries } from './deliveries.ts'
+import { epochOf, horizonOf } from './forgetting.ts'
 import { trustedList } from './inquiry.ts'
 import type { CoordinatorMetering } from './metering.ts'
 import type { Asker, Post } from './post.ts'
+import { type ReadableSpace, recordOf } from './records.ts'
 import type { CoordinatorSettings } from './settings.ts'
 import type { Troubles } from './troubles.ts'
-import { joinWaiters, type Results, type Waiter, wholeResults } from './waiter.ts'
+import { costOf, modeOf, newUnderway, resultsOf, type Underway, wholeAge } from './underway.ts'
+import { joinWaiters, type Waiter, wholeResults } from './waiter.ts'
 
 export interface CommitsPorts {
   readonly post: Post
@@ -42,27 +42,13 @@ export interface CommitsPorts {
   readonly metering: CoordinatorMetering
   readonly troubles: Troubles
   readonly term: number
+  /** A third of the retention at most: what takes longer could be forgotten before it is decided (rule R11). */
+  readonly maxBudgetMs: number
+  /** Runs once leadership is confirmed; `giveUp` when it cannot be. */
+  readonly onceConfirmed: (say: () => void, giveUp: (why: string) => void) => void
   /** Proposes a decision and resolves with what the log made of it. Rejects when it was not recorded, or nobody knows. */
   readonly decide: (decision: Decision) => Promise<Applied>
   readonly takenUp: (id: TransactionId) => void
-}
-
-interface Underway {
-  readonly commit: Commit
-  readonly waiters: Waiter[]
-  /** Tells an operator who has ordered its abort what the log made of it. */
-  operator: ((applied: Applied) => void) | undefined
-  readonly tracing: CommitTracing
-  /** When its owner asked for the commit first. */
-  askedAtMs: number | undefined
-  /** When the last vote had come that was needed. */
-  collectedAtMs: number | undefined
-  /** Prepares that were sent, and votes that came. */
-  messages: number
-  /** Bytes of requests and results that it holds. */
-  bytes: number
-  /** Those that its votes are awaited with; undefined until its list is known. */
-  awaitedBytes: number | undefined
 }
 
 type Asked = Extract<CommitEvent, { kind: 'asked' | 'abortAsked' }>
@@ -103,7 +89,7 @@ export class Commits {
     const call = this.ports.calls.received(message)
     const waiter: Waiter = { ...asker, digest, wait, oneShot: list[0]?.kind === 'oneShot', call }
     const nowMs = this.ports.clock.nowMs()
-    const endsAtMs = nowMs + Math.min(leftMs, maxBudgetMs)
+    const endsAtMs = nowMs + Math.min(leftMs, this.ports.maxBudgetMs)
     const sealed = { list, digest, operations, ordered: ordered === true, serializable: isolation === 'serializable' }
     this.take(id, waiter, { kind: 'asked', sealed, endsAtMs, begunAtMs: nowMs - ageMs, trace }, bytes)
   }
@@ -173,6 +159,10 @@ export class Commits {
       this.refuse(id, waiter, reasonCodes.futureEpoch, message, false)
       return
     }
+    if (!this.underway.has(id) && epoch <= horizonOf(space)) {
+      this.expire(id, waiter)
+      return
+    }
     const refusal = this.underway.has(id) ? undefined : this.refusal(list)
     if (refusal !== undefined) {
       this.refuse(id, waiter, reasonCodes.overloaded, refusal, true)
@@ -185,6 +175,19 @@ export class Commits {
     if (sealed === undefined || (waiter.oneShot && sealed.operations === undefined)) this.hold(underway, bytes)
     joinWaiters(underway.waiters, waiter, settings.maxWaiters)
     this.advance(id, event)
+  }
+
+  /** Its epoch lies behind the horizon: nothing is recorded, and nothing will be. That is told once leadership is confirmed. */
+  private expire(id: TransactionId, waiter: Waiter): void {
+    const { space, deliveries, onceConfirmed } = this.ports
+    onceConfirmed(
+      () => {
+        const record = recordOf(space, id)
+        if (record === undefined) this.say(id, waiter, { kind: 'expired' })
+        else deliveries.answer(record, waiter)
+      },
+      (why) => waiter.call.dropped(why),
+    )
   }
 
   /** Why one more transaction is not begun; it counts as refused then. One silent participant takes no more than its share. */
@@ -208,8 +211,7 @@ export class Commits {
   private work(id: TransactionId, trace: () => CommitTracing): Underway {
     const known = this.underway.get(id)
     if (known !== undefined) return known
-    const commit = newCommit(id, parseId(id).mark === 'kept')
-    const fresh: Underway = { commit, waiters: [], operator: undefined, tracing: trace(), ...uncounted }
+    const fresh = newUnderway(id, trace())
     this.underway.set(id, fresh)
     return fresh
   }
@@ -287,7 +289,7 @@ export class Commits {
   /** It is true of this list alone. Whoever waits with another one asks again, and has its own turn. */
   private tellReadOnly(id: TransactionId, underway: Underway): void {
     const { commit, waiters } = underway
-    const took = this.costOf(underway)
+    const took = costOf(underway, this.ports.clock.nowMs())
     for (const waiter of waiters) {
       const isOwn = waiter.digest === commit.sealed?.digest
       const known = {
@@ -321,7 +323,7 @@ export class Commits {
         const { record } = applied
         this.measure(underway, record.outcome, 'logged')
         const results = record.digest === commit.sealed?.digest ? resultsOf(commit) : undefined
-        const cost = this.costOf(underway)
+        const cost = costOf(underway, this.ports.clock.nowMs())
         deliveries.begin(record, results, tracing)
         for (const waiter of waiters) {
           deliveries.answer(record, cost === undefined ? waiter : { ...waiter, cost }, results)
@@ -336,6 +338,7 @@ export class Commits {
           this.refuse(id, waiter, reasonCodes.conflict, `Nothing was recorded: ${applied.found}.`, false)
         break
       case 'released':
+      case 'forgotten':
       case 'done':
         throw new Error(`Broken invariant: the decision of ${id} was applied as something else.`)
     }
@@ -381,14 +384,6 @@ export class Commits {
     if (askedAtMs !== undefined) metering.committed(clock.nowMs() - askedAtMs, { outcome, path, mode: modeOf(commit) })
   }
 
-  /** What the commit has cost until now; undefined for one that nobody asked for here. */
-  private costOf({ askedAtMs, collectedAtMs, messages }: Underway): CommitCost | undefined {
-    if (askedAtMs === undefined) return undefined
-    const nowMs = this.ports.clock.nowMs()
-    const collectedMs = collectedAtMs ?? nowMs
-    return { messages, votesMs: rounded(collectedMs - askedAtMs), logMs: rounded(nowMs - collectedMs) }
-  }
-
   private say(id: TransactionId, waiter: Waiter, answer: Decided['answer']): void {
     const { post, space } = this.ports
     post.answer(waiter, { type: 'decided', id, digest: waiter.digest, epoch: epochOf(space), answer })
@@ -398,29 +393,4 @@ export class Commits {
   private refuse(id: TransactionId, waiter: Waiter, code: string, message: string, retryable: boolean): void {
     this.say(id, waiter, { kind: 'refused', reason: { code, message, retryable } })
   }
-}
-
-const uncounted = {
-  askedAtMs: undefined,
-  collectedAtMs: undefined,
-  messages: 0,
-  bytes: 0,
-  awaitedBytes: undefined,
-}
-
-/** Microseconds are enough. */
-function rounded(ms: number): number {
-  return Math.max(0, Math.round(ms * 1_000) / 1_000)
-}
-
-function wholeAge(ms: number): number {
-  return Math.min(maxBudgetMs, Math.max(0, Math.round(ms)))
-}
-
-function modeOf({ sealed }: Commit): 'interactive' | 'one-shot' {
-  return sealed?.list[0]?.kind === 'oneShot' ? 'one-shot' : 'interactive'
-}
-
-function resultsOf({ branches }: Commit): Results {
-  return branches.map(({ results }) => results)
 }

@@ -21,23 +21,15 @@ import {
   startReplica,
 } from '@verdict/raft'
 import type { BusMessage, Subscription, World } from '@verdict/runtime'
-import {
-  type Applied,
-  decisions,
-  epochOf,
-  hazardous,
-  hazardousCount,
-  horizonOf,
-  recordOf,
-  unsettled,
-  unsettledCount,
-} from './decisions.ts'
+import { type Applied, decisions } from './decisions.ts'
 import type { CoordinatorEvent } from './event.ts'
+import { epochOf, horizonOf } from './forgetting.ts'
 import { isResolved, isTold } from './hazards.ts'
 import { Leader } from './leader.ts'
 import { groupIdOf, type Manifest, ManifestError } from './manifest.ts'
 import { CoordinatorMetering } from './metering.ts'
 import { Post } from './post.ts'
+import { hazardous, hazardousCount, recordOf, unsettled, unsettledCount } from './records.ts'
 import { type CoordinatorSettings, defaultSettings } from './settings.ts'
 
 /** Most entries that a replica counts in its store: it does so between two commits. Beyond it a leader tells those that it knows of. */
@@ -210,6 +202,7 @@ class RunningCoordinator implements Coordinator {
       subjects: this.subjects,
       group: this.group,
       replicas: this.options.manifest.replicas,
+      keptEpochs: this.options.manifest.keptEpochs,
       replica: this.replica,
       post: this.post,
       term,

@@ -1,8 +1,6 @@
 import {
   type Decision,
   type DecisionRecord,
-  type Digest,
-  type Epoch,
   isLone,
   isOpen,
   type ParticipantName,
@@ -11,9 +9,11 @@ import {
   type TransactionId,
 } from '@verdict/protocol'
 import type { LogIndex, StateMachine, StateSpace } from '@verdict/raft'
-import { Packr } from 'msgpackr'
 import { type Command, decodeCommand } from './command.ts'
+import { advance, epochOf, forget, horizonOf } from './forgetting.ts'
 import { isTold, resolvedHazards } from './hazards.ts'
+import { putRecord, readRecord, type StoredRecord } from './records.ts'
+import { putRelease } from './releases.ts'
 
 /** What applying a command tells whoever proposed it. */
 export type Applied =
@@ -25,32 +25,13 @@ export type Applied =
   | { readonly kind: 'expired' }
   /** The decision breaks a rule; nothing was recorded. */
   | { readonly kind: 'malformed'; readonly found: string }
+  /** These records are gone, each behind the horizon. */
+  | { readonly kind: 'forgotten'; readonly ids: readonly TransactionId[] }
   | { readonly kind: 'done' }
 
-/** Reading side of the state, for leaders and for every replica's status. */
-export type ReadableSpace = Pick<StateSpace, 'get' | 'list'>
-
-/** A record as the space has it. */
-export interface StoredRecord extends DecisionRecord {
-  /** Index of the entry that recorded it: orders the unsettled ones by age. */
-  readonly index: LogIndex
-}
-
-const packr = new Packr({ useRecords: false })
-const firstEpoch = 1
-
-const keys = {
-  epoch: 'group/epoch',
-  horizon: 'group/horizon',
-  record: (id: TransactionId): string => `record/${id}`,
-  unsettled: (index: LogIndex): string => `unsettled/${String(index).padStart(16, '0')}`,
-  hazardous: (id: TransactionId): string => `hazardous/${id}`,
-  released: (id: TransactionId, participant: ParticipantName): string => `released/${id}/${participant}`,
-}
-
 /**
- * The replicated decisions of a group (rules R1, R10, R16): for each id the first `decide` that was applied, and what became of
- * it. Nothing is told to anybody but what `apply` returned or what stands here.
+ * The replicated decisions of a group (rules R1, R10, R11, R16): for each id the first `decide` that was applied, and what
+ * became of it, until it is forgotten. Nothing is told to anybody but what `apply` returned or what stands here.
  */
 export const decisions: StateMachine<Applied> = {
   apply(space: StateSpace, index: LogIndex, command: Uint8Array): Applied {
@@ -66,8 +47,10 @@ function applyCommand(space: StateSpace, index: LogIndex, command: Command): App
       for (const id of command.ids) settle(space, id)
       return { kind: 'done' }
     case 'advance':
-      space.put(keys.epoch, packr.pack(epochOf(space) + 1))
-      return { kind: 'done' }
+      advance(space, command.keptEpochs)
+      return { kind: 'forgotten', ids: forget(space) }
+    case 'forget':
+      return { kind: 'forgotten', ids: forget(space) }
     case 'hazard':
       return recordHazard(space, command)
     case 'resolve':
@@ -79,7 +62,7 @@ function applyCommand(space: StateSpace, index: LogIndex, command: Command): App
 
 // The order of these checks is rule R1: a record that is there always stands.
 function decide(space: StateSpace, index: LogIndex, decision: Decision): Applied {
-  const standing = read(space, decision.id)
+  const standing = readRecord(space, decision.id)
   if (standing !== undefined) return { kind: 'recorded', record: standing }
   const { epoch } = parseId(decision.id)
   if (epoch <= horizonOf(space)) return { kind: 'expired' }
@@ -89,8 +72,7 @@ function decide(space: StateSpace, index: LogIndex, decision: Decision): Applied
   if (found !== undefined) return { kind: 'malformed', found }
   const settled = decision.branches.every((branch) => !isTold(decision, branch.vote))
   const record: StoredRecord = { ...decision, settled, hazards: [], index }
-  space.put(keys.record(decision.id), packr.pack(record))
-  if (!settled) space.put(keys.unsettled(index), packr.pack(decision.id))
+  putRecord(space, record)
   return { kind: 'recorded', record }
 }
 
@@ -108,18 +90,17 @@ function faultOf({ id, outcome, branches, actor }: Decision): string | undefined
 }
 
 function settle(space: StateSpace, id: TransactionId): void {
-  const record = read(space, id)
+  const record = readRecord(space, id)
   // A hazard that was recorded meanwhile keeps the record unsettled (rule R16).
   if (record === undefined || record.settled || record.hazards.some(isOpen)) return
-  space.put(keys.record(id), packr.pack({ ...record, settled: true } satisfies StoredRecord))
-  space.delete(keys.unsettled(record.index))
+  putRecord(space, { ...record, settled: true }, record)
 }
 
 function recordHazard(
   space: StateSpace,
   { id, participant, hazard, note }: Extract<Command, { kind: 'hazard' }>,
 ): Applied {
-  const record = read(space, id)
+  const record = readRecord(space, id)
   if (record === undefined) return { kind: 'done' }
   if (!countsHazard(record, participant, hazard)) return { kind: 'recorded', record }
   const marked: StoredRecord = {
@@ -127,28 +108,25 @@ function recordHazard(
     settled: false,
     hazards: [...record.hazards, { participant, kind: hazard, note }],
   }
-  space.put(keys.record(id), packr.pack(marked))
-  space.put(keys.unsettled(record.index), packr.pack(id))
-  space.put(keys.hazardous(id), packr.pack(true))
+  putRecord(space, marked, record)
   return { kind: 'recorded', record: marked }
 }
 
 /** The outcome stays as it is, whatever an operator says (rule R16). */
 function resolve(space: StateSpace, { id, participant, resolution }: Extract<Command, { kind: 'resolve' }>): Applied {
-  const record = read(space, id)
+  const record = readRecord(space, id)
   if (record === undefined) return { kind: 'done' }
   const hazards = resolvedHazards(record, participant, resolution)
   if (hazards === undefined) return { kind: 'recorded', record }
   const marked: StoredRecord = { ...record, hazards }
-  space.put(keys.record(id), packr.pack(marked))
-  if (!hazards.some(isOpen)) space.delete(keys.hazardous(id))
+  putRecord(space, marked, record)
   return { kind: 'recorded', record: marked }
 }
 
 /** Nothing is let go of while it may still be decided: whoever holds a branch of it asks, and is told the outcome. */
 function release(space: StateSpace, { id, participant, resolution }: Extract<Command, { kind: 'release' }>): Applied {
-  if (read(space, id) === undefined && parseId(id).epoch > horizonOf(space)) return { kind: 'done' }
-  space.put(keys.released(id, participant), packr.pack(resolution))
+  if (readRecord(space, id) === undefined && parseId(id).epoch > horizonOf(space)) return { kind: 'done' }
+  putRelease(space, id, participant, resolution, epochOf(space))
   return { kind: 'released' }
 }
 
@@ -160,80 +138,4 @@ export function countsHazard(record: DecisionRecord, participant: ParticipantNam
   if (!record.branches.some((branch) => branch.participant === participant)) return false
   if (record.hazards.some((known) => known.participant === participant && known.kind === hazard)) return false
   return record.outcome === 'committed' ? !record.settled : hazard === 'aborted-met-committed'
-}
-
-function read(space: ReadableSpace, id: TransactionId): StoredRecord | undefined {
-  const bytes = space.get(keys.record(id))
-  return bytes === undefined ? undefined : (packr.unpack(bytes) as StoredRecord)
-}
-
-function counter(space: ReadableSpace, key: string, initial: number): Epoch {
-  const bytes = space.get(key)
-  return (bytes === undefined ? initial : packr.unpack(bytes)) as Epoch
-}
-
-/** The record that stands for an id, where there is one. */
-export function recordOf(space: ReadableSpace, id: TransactionId): StoredRecord | undefined {
-  return read(space, id)
-}
-
-/** Whether a record speaks of this list. An abort that names no branch, an operator's, is one of every list. */
-export function speaksOf({ digest, branches }: DecisionRecord, list: Digest): boolean {
-  return digest === list || branches.length === 0
-}
-
-/** Whether an operator has said that a branch of which the group has no outcome may be rolled back in any history (rule R13). */
-export function isReleased(space: ReadableSpace, id: TransactionId, participant: ParticipantName): boolean {
-  return space.get(keys.released(id, participant)) !== undefined
-}
-
-/** The group's epoch. The first one is 1, so that no id lies at or behind the first horizon, 0. */
-export function epochOf(space: ReadableSpace): Epoch {
-  return counter(space, keys.epoch, firstEpoch)
-}
-
-/** Everything of an epoch at or behind the horizon may have been forgotten. It stays at 0 as long as nothing is. */
-export function horizonOf(space: ReadableSpace): Epoch {
-  return counter(space, keys.horizon, 0)
-}
-
-/** Records that some branch has not acknowledged yet, oldest first, from behind the position `after`. */
-export function unsettled(
-  space: ReadableSpace,
-  limit: number,
-  after?: string,
-): { readonly records: readonly StoredRecord[]; readonly last: string | undefined } {
-  const entries = space.list('unsettled/', limit, after)
-  const records = entries.map(([, value]) => {
-    const id = packr.unpack(value) as TransactionId
-    const record = read(space, id)
-    if (record === undefined) throw new Error(`Broken invariant: unsettled transaction ${id} has no record.`)
-    return record
-  })
-  return { records, last: entries.at(-1)?.[0] }
-}
-
-/** The record of this entry, if some branch has not acknowledged it yet. */
-export function unsettledAt(space: ReadableSpace, index: LogIndex): StoredRecord | undefined {
-  const bytes = space.get(keys.unsettled(index))
-  return bytes === undefined ? undefined : read(space, packr.unpack(bytes) as TransactionId)
-}
-
-/** How many records some branch has not acknowledged yet, counted up to `limit`. */
-export function unsettledCount(space: ReadableSpace, limit: number): number {
-  return space.list('unsettled/', limit).length
-}
-
-/** Records with a hazard that nobody has dealt with, at most `limit` of them. */
-export function hazardous(space: ReadableSpace, limit: number): readonly DecisionRecord[] {
-  return space.list('hazardous/', limit).map(([key]) => {
-    const record = read(space, key.slice('hazardous/'.length) as TransactionId)
-    if (record === undefined) throw new Error(`Broken invariant: ${key} has no record.`)
-    return record
-  })
-}
-
-/** How many transactions have a hazard that nobody has dealt with, counted up to `limit`. */
-export function hazardousCount(space: ReadableSpace, limit: number): number {
-  return space.list('hazardous/', limit).length
 }

@@ -13,7 +13,6 @@ import { Alarm } from './alarm.ts'
 import { Backlog } from './backlog.ts'
 import { maxSettledIds } from './command.ts'
 import type { CommitTracing } from './commit-tracing.ts'
-import { epochOf, horizonOf, type ReadableSpace, type StoredRecord, unsettled, unsettledAt } from './decisions.ts'
 import {
   advanceDelivery,
   awaitedBy,
@@ -25,9 +24,12 @@ import {
   toldOf,
 } from './delivery.ts'
 import { DeliveryTracing } from './delivery-tracing.ts'
+import { epochOf, horizonOf } from './forgetting.ts'
 import type { Post } from './post.ts'
 import { RecentResults } from './recent-results.ts'
+import { type ReadableSpace, recordOf, type StoredRecord, unsettled, unsettledAt } from './records.ts'
 import type { CoordinatorSettings } from './settings.ts'
+import { leadershipLost } from './span.ts'
 import type { Troubles } from './troubles.ts'
 import { answerFrom, bytesOf, joinWaiters, type Results, type Waiter } from './waiter.ts'
 
@@ -85,7 +87,7 @@ export class Deliveries {
 
   stop(): void {
     this.stopped = true
-    for (const { tracing } of this.underway.values()) tracing.abandoned()
+    for (const { tracing } of this.underway.values()) tracing.abandoned(leadershipLost)
     this.waveAlarm.stop()
     this.settleAlarm.stop()
   }
@@ -155,6 +157,11 @@ export class Deliveries {
     this.advance(record.id, { kind: 'hurried' })
   }
 
+  /** The log holds nothing of these any more. */
+  forget(ids: readonly TransactionId[]): void {
+    for (const id of ids) this.recent.drop(id)
+  }
+
   private keep(underway: Underway, results: Results): void {
     const bytes = bytesOf(results)
     if (this.bytes + bytes > this.ports.settings.maxResultsHeldBytes) return
@@ -197,7 +204,7 @@ export class Deliveries {
     // They ask again, which costs less than to be kept in mind for hours.
     for (const waiter of waiters.splice(0)) this.say(delivery.record, waiter)
     tracing.toldOnce()
-    this.forget(id)
+    this.drop(id)
     this.schedule.set(id, undefined)
     this.backlog.add(index, waitingFor)
     return true
@@ -270,7 +277,7 @@ export class Deliveries {
     if (this.settling.length > 0) this.armSettle()
     this.ports.settle(ids).then(
       () => {
-        for (const id of ids) this.forget(id)
+        for (const id of ids) this.drop(id)
         this.armWave()
       },
       () => {
@@ -280,13 +287,19 @@ export class Deliveries {
     )
   }
 
-  private forget(id: TransactionId): void {
+  private drop(id: TransactionId): void {
+    const underway = this.underway.get(id)
+    if (underway === undefined) return
+    this.remove(id)
+    this.recent.keep(id, underway.delivery.results)
+  }
+
+  private remove(id: TransactionId): void {
     const underway = this.underway.get(id)
     if (underway === undefined) return
     this.bytes -= underway.bytes
     this.underway.delete(id)
     for (const participant of awaitedBy(underway.delivery, { told: true })) this.backlog.untold(participant)
-    this.recent.keep(id, underway.delivery.results)
   }
 
   private armWave(): void {
@@ -300,9 +313,7 @@ export class Deliveries {
     for (const id of this.schedule.takeDue(clock.nowMs(), settings.waveSize)) {
       troubles.contain(
         id,
-        () => {
-          if (!this.returnToStore(id)) this.advance(id, { kind: 'woke', heldBack: [] })
-        },
+        () => this.tellAgain(id),
         (untilMs) => this.schedule.set(id, untilMs),
       )
     }
@@ -312,6 +323,14 @@ export class Deliveries {
 
   private get room(): number {
     return this.ports.settings.maxDelivering - this.underway.size
+  }
+
+  /** An abort may be forgotten before all have heard of it: those are told that it expired, when they ask. */
+  private tellAgain(id: TransactionId): void {
+    if (recordOf(this.ports.space, id) === undefined) {
+      this.underway.get(id)?.tracing.abandoned('the group has forgotten the transaction')
+      this.remove(id)
+    } else if (!this.returnToStore(id)) this.advance(id, { kind: 'woke', heldBack: [] })
   }
 
   private mayTakeUp(): boolean {

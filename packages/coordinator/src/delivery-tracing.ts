@@ -2,16 +2,7 @@ import { type Context, ROOT_CONTEXT, type Span } from '@opentelemetry/api'
 import type { DecisionRecord, ParticipantName, ReportedHazard } from '@verdict/protocol'
 import { labels, linksTo, methodName, methods, spanAttributes } from '@verdict/protocol/telemetry'
 import type { DeliveryEvent } from './delivery.ts'
-import {
-  abandon,
-  coordinatorTracer,
-  fail,
-  leadershipLost,
-  startPart,
-  type TraceField,
-  toParticipant,
-  traceOf,
-} from './span.ts'
+import { abandon, coordinatorTracer, fail, startPart, type TraceField, toParticipant, traceOf } from './span.ts'
 
 /** An outcome on its way to one participant. */
 interface Telling {
@@ -86,9 +77,9 @@ export class DeliveryTracing {
     this.tellings.clear()
   }
 
-  /** The leader leads no more. */
-  abandoned(): void {
-    for (const { span } of this.tellings.values()) if (span.isRecording()) abandon(span, leadershipLost)
+  /** Nobody insists any more: the leader leads no more, or the log has forgotten the transaction. */
+  abandoned(why: string): void {
+    for (const { span } of this.tellings.values()) if (span.isRecording()) abandon(span, why)
     this.tellings.clear()
   }
 

@@ -1,4 +1,12 @@
-import type { Operator, Outcome, ParticipantName, RecordedHazard, TransactionId, Trouble } from '@verdict/protocol'
+import type {
+  Epoch,
+  Operator,
+  Outcome,
+  ParticipantName,
+  RecordedHazard,
+  TransactionId,
+  Trouble,
+} from '@verdict/protocol'
 import type { RaftEvent } from '@verdict/raft'
 
 /** What happened at a coordinator, as data: shells turn it into logs and metrics. */
@@ -8,6 +16,10 @@ export type CoordinatorEvent =
   | { readonly kind: 'decided'; readonly id: TransactionId; readonly outcome: Outcome }
   | { readonly kind: 'takenUp'; readonly id: TransactionId }
   | { readonly kind: 'settled'; readonly count: number }
+  /** The epoch moved, and the horizon with it (rule R11). */
+  | { readonly kind: 'advanced'; readonly epoch: Epoch; readonly horizon: Epoch }
+  /** Records behind the horizon are gone. */
+  | { readonly kind: 'forgotten'; readonly count: number }
   | { readonly kind: 'hazard'; readonly id: TransactionId; readonly hazard: RecordedHazard }
   /** An operator has dealt with a participant's branch by hand. */
   | ({ readonly kind: 'resolved'; readonly id: TransactionId; readonly participant: ParticipantName } & Operator)

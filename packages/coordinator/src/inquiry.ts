@@ -11,9 +11,11 @@ import {
   isLone,
   type ParticipantName,
   parseId,
+  type SweepAnswer,
+  type Token,
   type TransactionId,
 } from '@verdict/protocol'
-import { speaksOf } from './decisions.ts'
+import { speaksOf } from './records.ts'
 
 type HolderAnswer = InquiryAnswer['answers'][number]
 
@@ -47,6 +49,23 @@ export function answerHolder(
 /** Whether an answer rests on a record: only that may be told before leadership is confirmed (rules R1, R3). */
 export function restsOnRecord({ answer }: HolderAnswer): boolean {
   return answer === 'committed' || answer === 'aborted' || answer === 'discard'
+}
+
+/**
+ * What a group answers about a committed row that a participant would like to delete (rule R12). `forgotten` needs a confirmed
+ * leadership before it is told; a row that the group never had a record of is none of its rows.
+ */
+export function answerSweep(
+  record: DecisionRecord | undefined,
+  horizon: Epoch,
+  id: TransactionId,
+): SweepAnswer['answers'][number] {
+  return { id, answer: record === undefined && parseId(id).epoch <= horizon ? 'forgotten' : 'kept' }
+}
+
+/** Whether this opening of the asker's branch is the one whose vote was counted: only that one's row acknowledges (rule R8). */
+export function isCounted(record: DecisionRecord, asker: ParticipantName, token: Token): boolean {
+  return record.branches.some((branch) => branch.participant === asker && branch.token === token)
 }
 
 /** The list that a holder sent along, if it is the one its digest binds and names the branch that it holds. */

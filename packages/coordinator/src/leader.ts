@@ -1,17 +1,14 @@
 import { context, ROOT_CONTEXT } from '@opentelemetry/api'
 import {
+  budgetsPerRetention,
   type Decision,
   decodePacket,
-  type Found,
   type GroupId,
   groupOf,
   type HazardReport,
-  type HeldBranch,
-  type Inquiry,
-  type InquiryAnswer,
   isInboxOf,
-  type Look,
   type Message,
+  maxBudgetMs,
   type Namespace,
   type OwnerName,
   type ParticipantName,
@@ -25,18 +22,21 @@ import {
   WireError,
 } from '@verdict/protocol'
 import type { Replica, ReplicaId } from '@verdict/raft'
-import type { BusMessage, Subscription, Timer, World } from '@verdict/runtime'
+import type { BusMessage, Subscription, World } from '@verdict/runtime'
 import { Calls } from './calls.ts'
 import { type Command, encodeCommand } from './command.ts'
 import { Commits } from './commits.ts'
-import { type Applied, countsHazard, epochOf, horizonOf, isReleased, recordOf } from './decisions.ts'
+import { type Applied, countsHazard } from './decisions.ts'
 import { Deliveries } from './deliveries.ts'
+import { Epochs } from './epochs.ts'
 import type { CoordinatorEvent } from './event.ts'
-import { answerHolder, lookUp, restsOnRecord } from './inquiry.ts'
+import { epochOf, horizonOf } from './forgetting.ts'
+import { Inquiries } from './inquiries.ts'
 import type { CoordinatorMetering } from './metering.ts'
 import { Orders } from './orders.ts'
 import { Overdue } from './overdue.ts'
 import type { Asker, Post } from './post.ts'
+import { recordOf } from './records.ts'
 import type { CoordinatorSettings } from './settings.ts'
 import { leadershipLost } from './span.ts'
 import { Troubles } from './troubles.ts'
@@ -48,6 +48,8 @@ export interface LeaderPorts {
   readonly group: GroupId
   /** All of the group's, as its manifest has them. */
   readonly replicas: readonly ReplicaId[]
+  /** As the manifest has it: how many epochs settled transactions are kept for. */
+  readonly keptEpochs: number
   readonly replica: Pick<Replica<Applied>, 'propose' | 'confirmLeadership' | 'space'>
   readonly post: Post
   readonly term: number
@@ -66,41 +68,63 @@ export class Leader {
   private readonly calls = new Calls()
   private readonly commits: Commits
   private readonly deliveries: Deliveries
+  private readonly inquiries: Inquiries
   private readonly orders: Orders
+  private readonly epochs: Epochs
   private readonly overdue: Overdue
   readonly troubles: Troubles
   private subscriptions: readonly Subscription[] = []
-  private epochTimer: Timer | undefined
-  private worked = false
   private stopped = false
 
   constructor(ports: LeaderPorts) {
     this.ports = ports
-    const { world, post, settings, replica, term, metering, observe } = ports
+    const { world, post, settings, replica, term, keptEpochs, metering, observe } = ports
+    const { clock } = world
+    const { space } = replica
     this.troubles = new Troubles({
-      clock: world.clock,
+      clock,
       settings,
       began: (trouble) => observe({ kind: 'trouble', trouble }),
       poisoned: (id, error) => observe({ kind: 'poisoned', id, error }),
     })
-    const shared = { post, clock: world.clock, space: replica.space, settings, troubles: this.troubles }
+    const shared = { post, clock, space, settings, troubles: this.troubles }
     this.deliveries = new Deliveries({ ...shared, settle: (ids) => this.settle(ids) })
     this.commits = new Commits({
       ...shared,
       term,
+      maxBudgetMs: Math.min(maxBudgetMs, Math.floor(this.retentionMs / budgetsPerRetention)),
       calls: this.calls,
       metering,
       deliveries: this.deliveries,
       decide: (decision) => this.decide(decision),
+      onceConfirmed: (say, giveUp) => this.onceConfirmed(say, giveUp),
       takenUp: (id) => observe({ kind: 'takenUp', id }),
     })
+    this.inquiries = new Inquiries({
+      ...shared,
+      group: ports.group,
+      calls: this.calls,
+      commits: this.commits,
+      deliveries: this.deliveries,
+      onceConfirmed: (say, giveUp) => this.onceConfirmed(say, giveUp),
+      fail: (subject, asker, why) => this.fail(subject, asker, why),
+    })
     this.overdue = new Overdue({ ...shared, observe })
+    this.epochs = new Epochs({
+      clock,
+      space,
+      keptEpochs,
+      epochMs: settings.epochMs,
+      propose: (command) => this.proposeAside(command),
+      moved: () => this.moved(),
+      forgotten: (ids) => this.forgotten(ids),
+    })
     this.orders = new Orders({
       ...shared,
       commits: this.commits,
       deliveries: this.deliveries,
       decide: (decision) => this.decide(decision),
-      propose: (command) => this.proposeAside(command),
+      propose: (command) => this.record(command),
       onceConfirmed: (say) => this.onceConfirmed(say),
       announce: () => this.announce(),
       observe,
@@ -121,13 +145,15 @@ export class Leader {
     ]
     this.deliveries.start()
     this.announce()
-    this.armEpoch()
+    this.epochs.start()
+    this.overdue.start()
   }
 
   stop(): void {
     this.stopped = true
     for (const subscription of this.subscriptions) subscription.unsubscribe()
-    this.epochTimer?.cancel()
+    this.epochs.stop()
+    this.overdue.stop()
     this.commits.stop()
     this.deliveries.stop()
     this.calls.stop()
@@ -143,6 +169,11 @@ export class Leader {
     return this.deliveries.count
   }
 
+  /** How long settled transactions are kept, at the pace of the epochs. */
+  private get retentionMs(): number {
+    return this.ports.keptEpochs * this.ports.settings.epochMs
+  }
+
   /** Reads what somebody asks who has an inbox; undefined when it cannot be used. */
   private readRequest({
     subject,
@@ -156,6 +187,7 @@ export class Leader {
     }
     const packet = this.read(subject, payload, replyTo)
     if (packet === undefined) return undefined
+    this.epochs.use()
     return { owner, asker: { inbox: replyTo, request: packet.request }, message: packet.message }
   }
 
@@ -180,7 +212,7 @@ export class Leader {
         this.welcome(asker)
         break
       case 'look':
-        this.look(subject, message, asker)
+        this.inquiries.look(subject, message, asker)
         break
       case 'commit':
       case 'abort':
@@ -222,7 +254,10 @@ export class Leader {
         this.troubled(participant, message)
         break
       case 'inquiry':
-        this.inquired(participant, message)
+        this.inquiries.inquired(participant, message)
+        break
+      case 'sweep':
+        this.inquiries.swept(participant, message)
         break
       default:
         this.unusable(subject, `a ${message.type} is nothing that a participant says to a group`)
@@ -249,65 +284,10 @@ export class Leader {
 
   private welcome(asker: Asker): void {
     const { group, replicas, replica, post } = this.ports
+    const { retentionMs } = this
     const { space } = replica
-    post.answer(asker, { type: 'welcome', group, replicas, epoch: epochOf(space), horizon: horizonOf(space) })
-  }
-
-  /** A record that is applied may be told at once; that there is none only after leadership was confirmed (rules R1, R3). */
-  private look(subject: string, message: Look, asker: Asker): void {
-    const { ids } = message
-    const ended = this.calls.looked(message)
-    const foreign = ids.find((id) => groupOf(id) !== this.ports.group)
-    if (foreign !== undefined) {
-      const why = `transaction ${foreign} belongs to another group: ask that one`
-      this.fail(subject, asker, why)
-      ended(why)
-      return
-    }
-    const { space } = this.ports.replica
-    const find = (): Found[] => ids.map((id) => lookUp(recordOf(space, id), horizonOf(space), id))
-    const tell = (found: readonly Found[]): void => {
-      this.tellFound(asker, found)
-      ended()
-    }
-    const found = find()
-    if (found.every(({ kind }) => kind === 'recorded')) tell(found)
-    else this.onceConfirmed(() => tell(find()), ended)
-  }
-
-  /** Many long records may not fit into one message: then only the first ones are told, and the rest is asked for again. */
-  private tellFound(asker: Asker, found: readonly Found[]): void {
-    const halvings = Array.from({ length: Math.ceil(Math.log2(found.length)) + 1 }, (_, times) =>
-      found.slice(0, Math.ceil(found.length / 2 ** times)),
-    )
-    this.ports.post.answer(asker, ...halvings.map((part) => ({ type: 'looked', found: part }) as const))
-  }
-
-  private inquired(participant: ParticipantName, { instance, branches }: Inquiry): void {
-    const { replica, group, post } = this.ports
-    const mine = branches.filter(({ id }) => groupOf(id) === group)
-    if (mine.length === 0) return
-    const answers = mine.flatMap((held) => {
-      const answered: InquiryAnswer['answers'][number][] = []
-      this.troubles.contain(held.id, () => answered.push(this.answerHolder(participant, held)))
-      return answered
-    })
-    if (answers.length === 0) return
-    const tell = (): void => {
-      const horizon = horizonOf(replica.space)
-      post.tell(participant, instance, { type: 'inquiryAnswer', answers, horizon } satisfies InquiryAnswer)
-    }
-    if (answers.every(restsOnRecord)) tell()
-    else this.onceConfirmed(tell)
-  }
-
-  private answerHolder(participant: ParticipantName, held: HeldBranch): InquiryAnswer['answers'][number] {
-    const { space } = this.ports.replica
-    const letGo = (): boolean => isReleased(space, held.id, participant)
-    const answer = answerHolder(recordOf(space, held.id), horizonOf(space), participant, held, letGo)
-    if (answer !== 'unknown') return answer
-    this.commits.takeUp(participant, held)
-    return { id: held.id, digest: held.digest, answer: 'pending' }
+    const [epoch, horizon] = [epochOf(space), horizonOf(space)]
+    post.answer(asker, { type: 'welcome', group, replicas, epoch, horizon, retentionMs })
   }
 
   private troubled(participant: ParticipantName, report: TroubleReport): void {
@@ -348,9 +328,16 @@ export class Leader {
     return context.with(ROOT_CONTEXT, () => this.propose(command))
   }
 
+  /** What an operator orders is kept as long as the epoch in which it is recorded. */
+  private async record(command: Command): Promise<Applied> {
+    const applied = await this.proposeAside(command)
+    this.epochs.use()
+    return applied
+  }
+
   private async decide(decision: Decision): Promise<Applied> {
     const applied = await this.propose({ kind: 'decide', decision })
-    this.worked = true
+    this.epochs.use()
     const { observe, metering } = this.ports
     if (applied.kind === 'recorded') {
       metering.recorded(applied.record)
@@ -365,19 +352,16 @@ export class Leader {
     this.ports.observe({ kind: 'settled', count: ids.length })
   }
 
-  private armEpoch(): void {
-    this.epochTimer = this.ports.world.clock.after(this.ports.settings.epochMs, () => {
-      this.armEpoch()
-      this.overdue.check()
-      if (!this.worked) return
-      this.worked = false
-      this.proposeAside({ kind: 'advance' }).then(
-        () => this.announce(),
-        () => {
-          this.worked = true
-        },
-      )
-    })
+  private moved(): void {
+    const { replica, observe } = this.ports
+    observe({ kind: 'advanced', epoch: epochOf(replica.space), horizon: horizonOf(replica.space) })
+    this.announce()
+  }
+
+  private forgotten(ids: readonly TransactionId[]): void {
+    if (ids.length === 0) return
+    this.deliveries.forget(ids)
+    this.ports.observe({ kind: 'forgotten', count: ids.length })
   }
 
   private announce(): void {

@@ -20,7 +20,16 @@ export interface Manifest {
   readonly incarnation: Incarnation
   /** An odd number of them, 1 to 7. */
   readonly replicas: readonly ReplicaId[]
+  /** Epochs that settled transactions are kept for (rule R11): an hour, at the pace of `epochMs`, unless said. */
+  readonly keptEpochs: number
 }
+
+/** An hour of epochs, at ten seconds each. */
+export const defaultKeptEpochs = 360
+/** A budget may be a third of the retention: that is one epoch at least. */
+const minKeptEpochs = 3
+/** Ids have epochs of 32 bits: none may be kept until they run out. */
+const maxKeptEpochs = 2 ** 30
 
 /** A manifest that cannot be used. The message says what was found, what was expected and what to do. */
 export class ManifestError extends Error {
@@ -34,8 +43,14 @@ const replicaPattern = /^[a-z0-9-]{1,32}$/
  * Makes the manifest of a new group.
  * @throws ManifestError when the names cannot be used.
  */
-export function makeManifest(name: string, replicas: readonly string[], random: Random): Manifest {
-  return checkManifest({ version: 1, name, incarnation: makeIncarnation(random.bytes(8)), replicas: [...replicas] })
+export function makeManifest(
+  name: string,
+  replicas: readonly string[],
+  random: Random,
+  keptEpochs: number = defaultKeptEpochs,
+): Manifest {
+  const incarnation = makeIncarnation(random.bytes(8))
+  return checkManifest({ version: 1, name, incarnation, replicas: [...replicas], keptEpochs })
 }
 
 const manifestSchema = z.strictObject({
@@ -43,6 +58,7 @@ const manifestSchema = z.strictObject({
   name: z.string(),
   incarnation: z.string().regex(/^[a-z2-7]{13}$/),
   replicas: z.array(z.string()),
+  keptEpochs: z.int().default(defaultKeptEpochs),
 })
 
 /** Reads a manifest's JSON text. @throws ManifestError */
@@ -66,7 +82,7 @@ function checkManifest(value: unknown): Manifest {
       `The group's manifest is not one of this version: ${z.prettifyError(parsed.error)}. Restore the file that \`verdict group init\` wrote.`,
     )
   }
-  const { name, incarnation, replicas } = parsed.data
+  const { name, incarnation, replicas, keptEpochs } = parsed.data
   const bad = replicas.find((replica) => !replicaPattern.test(replica))
   if (bad !== undefined)
     throw new ManifestError(`${JSON.stringify(bad)} cannot be a replica's id: expected 1 to 32 of a-z, 0-9 and "-".`)
@@ -77,11 +93,17 @@ function checkManifest(value: unknown): Manifest {
       `A group has 1, 3, 5 or 7 replicas, not ${replicas.length}: an even one costs a replica more and survives no loss more.`,
     )
   }
+  if (keptEpochs < minKeptEpochs || keptEpochs > maxKeptEpochs) {
+    throw new ManifestError(
+      `A group keeps what is settled for ${minKeptEpochs} to ${maxKeptEpochs} epochs of ten seconds, not ${keptEpochs}: a transaction may take a third of that time.`,
+    )
+  }
   return {
     version: 1,
     name: checkedGroupName(name),
     incarnation: incarnation as Incarnation,
     replicas: replicas as ReplicaId[],
+    keptEpochs,
   }
 }
 

@@ -15,12 +15,15 @@ import {
 import type { Clock } from '@verdict/runtime'
 import type { Command } from './command.ts'
 import type { Commits } from './commits.ts'
-import { type Applied, epochOf, horizonOf, isReleased, type ReadableSpace, recordOf } from './decisions.ts'
+import type { Applied } from './decisions.ts'
 import type { Deliveries } from './deliveries.ts'
 import type { CoordinatorEvent } from './event.ts'
+import { epochOf, horizonOf } from './forgetting.ts'
 import { isResolved, resolvedHazards } from './hazards.ts'
 import { lookUp } from './inquiry.ts'
 import type { Asker, Post } from './post.ts'
+import { type ReadableSpace, recordOf } from './records.ts'
+import { isReleased } from './releases.ts'
 import type { Troubles } from './troubles.ts'
 
 export interface OrdersPorts {

@@ -30,8 +30,18 @@ export class RecentResults {
     this.bytes += entryBytes + bytesOf(copies)
     for (const [oldest, theirs] of this.results) {
       if (this.bytes <= this.limitBytes) return
-      this.results.delete(oldest)
-      this.bytes -= entryBytes + bytesOf(theirs)
+      this.remove(oldest, theirs)
     }
+  }
+
+  /** The transaction is forgotten. */
+  drop(id: TransactionId): void {
+    const theirs = this.results.get(id)
+    if (theirs !== undefined) this.remove(id, theirs)
+  }
+
+  private remove(id: TransactionId, theirs: Results): void {
+    this.results.delete(id)
+    this.bytes -= entryBytes + bytesOf(theirs)
   }
 }

@@ -8,8 +8,8 @@ import {
   reasonCodes,
 } from '@verdict/protocol'
 import type { Call } from './calls.ts'
-import { speaksOf } from './decisions.ts'
 import type { Asker } from './post.ts'
+import { speaksOf } from './records.ts'
 
 /** Somebody who asked for the outcome of a transaction under a list of its own. */
 export interface Waiter extends Asker {

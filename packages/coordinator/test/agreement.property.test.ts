@@ -1,7 +1,7 @@
 import type { Message, Outcome, TransactionId } from '@verdict/protocol'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { recordOf } from '../src/decisions.ts'
+import { recordOf } from '../src/records.ts'
 import { calledList, id, instance, p, prepared, q, readOnly, refused, s, sealed, token } from './samples.ts'
 import { ScriptedReplica, Stage, settled } from './stage.ts'
 

@@ -7,7 +7,8 @@ const commands: readonly Command[] = [
   { kind: 'decide', decision: decision(id(1), 'committed') },
   { kind: 'decide', decision: { ...decision(id(1), 'aborted'), trace: { traceparent: '00-aa-bb-01' } } },
   { kind: 'settled', ids: [id(1), id(2)] },
-  { kind: 'advance' },
+  { kind: 'advance', keptEpochs: 360 },
+  { kind: 'forget' },
   { kind: 'hazard', id: id(1), participant: p, hazard: 'effects-lost', note: 'neither branch nor row' },
   { kind: 'resolve', id: id(1), participant: p, resolution },
   { kind: 'release', id: id(1), participant: p, resolution },
@@ -25,13 +26,13 @@ test('a command keeps its bytes while others are encoded', () => {
 })
 
 test('a command of another version stops the replica instead of being guessed', () => {
-  const bytes = encodeCommand({ kind: 'advance' })
+  const bytes = encodeCommand({ kind: 'forget' })
   bytes[0] = 2
   expect(() => decodeCommand(bytes)).toThrow(UnreadableCommandError)
 })
 
 test('a command of an unknown kind stops the replica instead of being skipped', () => {
-  const bytes = encodeCommand({ kind: 'forget' } as unknown as Command)
+  const bytes = encodeCommand({ kind: 'remember' } as unknown as Command)
   expect(() => decodeCommand(bytes)).toThrow(UnreadableCommandError)
 })
 

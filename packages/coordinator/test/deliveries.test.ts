@@ -1,7 +1,7 @@
 import type { Ack, Commit, HazardReport } from '@verdict/protocol'
 import { describe, expect, test } from 'vitest'
 import { maxSettledIds } from '../src/command.ts'
-import { recordOf, unsettledCount } from '../src/decisions.ts'
+import { recordOf, unsettledCount } from '../src/records.ts'
 import { defaultSettings } from '../src/settings.ts'
 import { calledList, decision, group, id, instance, p, prepared, q, sealed } from './samples.ts'
 import { on, Stage, settled } from './stage.ts'

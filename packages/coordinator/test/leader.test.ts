@@ -11,7 +11,6 @@ import {
 } from '@verdict/protocol'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { epochOf } from '../src/decisions.ts'
 import { defaultSettings } from '../src/settings.ts'
 import {
   called,
@@ -76,7 +75,9 @@ describe('R15: who is heard', () => {
   test('a hello is answered with who the group is now', () => {
     const stage = Stage.leading()
     const request = stage.ask({ type: 'hello' }, { subject: on.hello('main' as never, owner) })
-    expect(stage.answers(request)).toEqual([{ type: 'welcome', group, replicas: [replicaId], epoch: 1, horizon: 0 }])
+    expect(stage.answers(request)).toEqual([
+      { type: 'welcome', group, replicas: [replicaId], epoch: 1, horizon: 0, retentionMs: 3_600_000 },
+    ])
   })
 
   test.each<Message>([
@@ -311,36 +312,6 @@ describe('R6: taking up', () => {
     await stage.clock.pass(defaultSettings.takeUpBudgetMs)
     inquire(stage, withoutList(1))
     expect(inquiryAnswers(stage).at(-1)).toBe('aborted')
-  })
-})
-
-describe('R11: the epoch', () => {
-  async function decideOne(stage: Stage, number: number): Promise<void> {
-    const { digest } = sealed(id(number), list)
-    const reason = { code: 'client-aborted', message: '', retryable: true }
-    stage.ask({ type: 'abort', id: id(number), list, digest, reason })
-    await settled()
-  }
-
-  test('moves while there is work, is announced when it has moved, and rests otherwise', async () => {
-    const stage = Stage.leading()
-    stage.take('announce')
-    await stage.clock.pass(3 * defaultSettings.epochMs)
-    expect(epochOf(stage.replica.space)).toBe(1)
-    await decideOne(stage, 1)
-    await stage.clock.pass(3 * defaultSettings.epochMs)
-    expect(epochOf(stage.replica.space)).toBe(2)
-    expect(stage.take('announce').map(({ message }) => message.epoch)).toEqual([2])
-  })
-
-  test('a log that refuses it once is asked again while there is work', async () => {
-    const stage = Stage.leading()
-    await decideOne(stage, 1)
-    stage.replica.refusal = new Error('The log is overloaded.')
-    await stage.clock.pass(defaultSettings.epochMs)
-    stage.replica.refusal = undefined
-    await stage.clock.pass(defaultSettings.epochMs)
-    expect(epochOf(stage.replica.space)).toBe(2)
   })
 })
 

@@ -15,6 +15,14 @@ test('a group that is made again under its old name is another group (R15)', () 
   expect(groupIdOf(makeManifest('main', replicas, random))).not.toBe(groupIdOf(makeManifest('main', replicas, other)))
 })
 
+test('a group keeps what is settled for an hour, unless its manifest says otherwise (R11)', () => {
+  expect(makeManifest('main', replicas, random).keptEpochs).toBe(360)
+  const shorter = makeManifest('main', replicas, random, 3)
+  expect(parseManifest(JSON.stringify(shorter)).keptEpochs).toBe(3)
+  const { keptEpochs: _, ...older } = shorter
+  expect(parseManifest(JSON.stringify(older)).keptEpochs).toBe(360)
+})
+
 describe('refuses, and says what to do about,', () => {
   test.each([
     ['a name of other characters', 'Main', replicas],
@@ -26,6 +34,10 @@ describe('refuses, and says what to do about,', () => {
     ['a replica that is no subject token', 'main', ['r.1']],
   ])('%s', (_, name, ids) => {
     expect(() => makeManifest(name, ids, random)).toThrow(ManifestError)
+  })
+
+  test.each([2, 0, -1, 1.5, Number.NaN, 2 ** 30 + 1])('%s epochs to keep', (keptEpochs) => {
+    expect(() => makeManifest('main', replicas, random, keptEpochs)).toThrow(ManifestError)
   })
 
   const good = makeManifest('main', replicas, random)

@@ -32,3 +32,15 @@ test('what is kept does not change with the message that it came in', () => {
   bytes.fill(0)
   expect(recent.get(id(1))).toEqual([[value('first')]])
 })
+
+test('what is forgotten is not kept, and makes room', () => {
+  const recent = new RecentResults(10_000)
+  for (let round = 0; round < 100; round += 1) {
+    recent.keep(id(1), whole)
+    recent.drop(id(1))
+    recent.drop(id(1))
+  }
+  expect(recent.get(id(1))).toBeUndefined()
+  for (let number = 1; number <= 10; number += 1) recent.keep(id(number), whole)
+  expect(recent.get(id(1))).toEqual(whole)
+})

@@ -1,6 +1,6 @@
 import { type Ack, type Commit, type ParticipantName, reasonCodes, sealList } from '@verdict/protocol'
 import { describe, expect, test } from 'vitest'
-import { unsettledCount } from '../src/decisions.ts'
+import { unsettledCount } from '../src/records.ts'
 import { defaultSettings } from '../src/settings.ts'
 import { calledList, decision, id, instance, oneShot, p, prepared, q, s, sealed } from './samples.ts'
 import { Stage, settled } from './stage.ts'

@@ -26,6 +26,7 @@ import { type Command, decodeCommand, encodeCommand } from '../src/command.ts'
 import { type Applied, decisions } from '../src/decisions.ts'
 import type { CoordinatorEvent } from '../src/event.ts'
 import { Leader } from '../src/leader.ts'
+import { defaultKeptEpochs } from '../src/manifest.ts'
 import { CoordinatorMetering } from '../src/metering.ts'
 import { Post } from '../src/post.ts'
 import { type CoordinatorSettings, defaultSettings } from '../src/settings.ts'
@@ -195,6 +196,9 @@ export class ScriptedReplica implements Pick<Replica<Applied>, 'propose' | 'conf
   }
 }
 
+/** A leader's settings, and what its group's manifest says. */
+export type StageSettings = Partial<CoordinatorSettings> & { readonly keptEpochs?: number }
+
 /** A leader with the test all around it. */
 export class Stage {
   readonly clock = new ManualClock()
@@ -204,7 +208,10 @@ export class Stage {
   readonly leader: Leader
   private requests = 0
 
-  constructor(settings: Partial<CoordinatorSettings> = {}, scripted: ScriptedReplica = new ScriptedReplica()) {
+  constructor(
+    { keptEpochs = defaultKeptEpochs, ...settings }: StageSettings = {},
+    scripted: ScriptedReplica = new ScriptedReplica(),
+  ) {
     this.replica = scripted
     const { bus, clock, replica } = this
     const world: World = { bus, clock, random: { bytes: (length) => new Uint8Array(length), fraction: () => 0 } }
@@ -216,6 +223,7 @@ export class Stage {
       subjects: on,
       group,
       replicas: [replicaId],
+      keptEpochs,
       replica,
       post: new Post({ bus, subjects: on, group, replica: replicaId, tooLarge }),
       term: 3,
@@ -227,7 +235,7 @@ export class Stage {
 
   /** A leader that has just begun, with nothing said but its announcement. */
   static leading(
-    settings: Partial<CoordinatorSettings> = {},
+    settings: StageSettings = {},
     before: (stage: Stage) => void = () => {},
     scripted?: ScriptedReplica,
   ): Stage {

@@ -1,6 +1,6 @@
 import type { TransactionId, TroubleReport } from '@verdict/protocol'
 import { describe, expect, test } from 'vitest'
-import { recordOf } from '../src/decisions.ts'
+import { recordOf } from '../src/records.ts'
 import { calledList, decision, foreignId, id, instance, p, prepared, q, sealed } from './samples.ts'
 import { ScriptedReplica, Stage, settled } from './stage.ts'
 

@@ -3,7 +3,7 @@ import { LmdbBrokenError } from './errors.ts'
 import { mapBytes } from './limits.ts'
 
 /** Who a key belongs to. Users' keys and Verdict's never meet. */
-export type Space = 'data' | 'ended' | 'prepared' | 'meta'
+export type Space = 'data' | 'ended' | 'prepared' | 'meta' | 'floor'
 
 /** One change of a batch; null removes. */
 export interface Change {
@@ -18,7 +18,7 @@ export interface Entry {
 }
 
 // The first byte of each key on disk; never to be changed.
-const prefixes: Readonly<Record<Space, string>> = { data: 'd', ended: 'e', meta: 'm', prepared: 'p' }
+const prefixes: Readonly<Record<Space, string>> = { data: 'd', ended: 'e', floor: 'f', meta: 'm', prepared: 'p' }
 
 /**
  * The LMDB environment, opened so that a resolved write is durable: with these options and this exact version of lmdb a batch
@@ -47,6 +47,14 @@ export class Environment {
   /** What is committed, and so durable. */
   get(space: Space, key: string): Uint8Array | undefined {
     return this.#root.get(keyBytes(space, key))
+  }
+
+  /** Committed entries whose keys lie between two texts, neither of them included, in the order of their keys. */
+  *between(space: Space, after: string, before: string): Iterable<Entry> {
+    for (const { key, value } of this.#root.getRange({ start: keyBytes(space, after), end: keyBytes(space, before) })) {
+      const text = Buffer.from(key).toString('utf8', 1)
+      if (text !== after) yield { key: text, value }
+    }
   }
 
   /** Committed entries whose keys begin with `prefix` and come behind `after`, in the order of their keys. */

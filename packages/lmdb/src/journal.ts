@@ -3,6 +3,7 @@ import type { Digest, Outcome, TransactionId } from '@verdict/protocol'
 import type { LmdbClock } from './clock.ts'
 import { decode, type EndedRow, encode, type PreparedRow } from './codec.ts'
 import type { Change, Environment } from './environment.ts'
+import { Floors } from './floors.ts'
 import type { LockTable } from './locks.ts'
 import { flushing } from './tracing.ts'
 import { Transaction } from './transaction.ts'
@@ -32,12 +33,15 @@ export class Journal {
   /** In the order of their preparation. */
   readonly #prepared = new Map<TransactionId, Prepared>()
   readonly #underway = new Set<TransactionId>()
+  /** Rows of ended branches below them are deleted. */
+  readonly floors: Floors
 
   /** Reads the prepared branches and takes their locks again. */
   constructor(environment: Environment, locks: LockTable<Transaction>, clock: LmdbClock) {
     this.#environment = environment
     this.#locks = locks
     this.#clock = clock
+    this.floors = new Floors(environment)
     const rows = [...environment.range('prepared')].map(({ value }) => decode(value) as PreparedRow)
     for (const row of rows.toSorted((a, b) => a.preparedAtWallMs - b.preparedAtWallMs)) this.#restore(row)
   }
@@ -71,10 +75,10 @@ export class Journal {
   }
 
   /** Makes effects and row durable. `busy` when it is under way already, or not known any more. */
-  async prepare(transaction: Transaction, note: BranchNote): Promise<'prepared' | 'exists' | 'busy'> {
+  async prepare(transaction: Transaction, note: BranchNote): Promise<'prepared' | 'exists' | 'busy' | 'expired'> {
     const { id, digest, token, results, trace } = note
-    const { state } = this.find(id)
-    if (state !== 'nothing') return state === 'underway' ? 'busy' : 'exists'
+    const hindrance = this.#hindrance(id)
+    if (hindrance) return hindrance
     const row: PreparedRow = {
       id,
       digest,
@@ -92,10 +96,10 @@ export class Journal {
   }
 
   /** Makes effects and a row `committed` final in one batch. `busy` as for `prepare`. */
-  async commit(transaction: Transaction, note: CommitNote): Promise<'committed' | 'exists' | 'busy'> {
+  async commit(transaction: Transaction, note: CommitNote): Promise<'committed' | 'exists' | 'busy' | 'expired'> {
     const { id } = note
-    const { state } = this.find(id)
-    if (state !== 'nothing') return state === 'underway' ? 'busy' : 'exists'
+    const hindrance = this.#hindrance(id)
+    if (hindrance) return hindrance
     return (await this.#write(id, effectsOf([...transaction.writes], note, 'lone'))) ? 'committed' : 'busy'
   }
 
@@ -114,10 +118,20 @@ export class Journal {
   }
 
   /** Makes a row `aborted` durable where nothing is. */
-  async bury(id: TransactionId, digest: Digest): Promise<'done' | 'exists' | 'busy'> {
+  async bury(id: TransactionId, digest: Digest): Promise<'done' | 'exists' | 'busy' | 'expired'> {
+    const hindrance = this.#hindrance(id)
+    if (hindrance) return hindrance
+    return (await this.#write(id, [endedChange(id, { state: 'aborted', digest })])) ? 'done' : 'busy'
+  }
+
+  /**
+   * What keeps a new row of this id from being written. In one turn the id is taken (it is under way from here on) and then the floor
+   * read: where a row of before was deleted, the floor had been raised (rule R12).
+   */
+  #hindrance(id: TransactionId): 'exists' | 'busy' | 'expired' | undefined {
     const { state } = this.find(id)
     if (state !== 'nothing') return state === 'underway' ? 'busy' : 'exists'
-    return (await this.#write(id, [endedChange(id, { state: 'aborted', digest })])) ? 'done' : 'busy'
+    return this.floors.isExpired(id) ? 'expired' : undefined
   }
 
   async #write(id: TransactionId, changes: readonly Change[]): Promise<boolean> {

@@ -1,5 +1,6 @@
 import {
   type BranchKey,
+  type Collected,
   type HeldRow,
   type OpenBranch,
   type OpenOptions,
@@ -12,6 +13,8 @@ import {
 } from '@verdict/participant'
 import {
   type Digest,
+  type Epoch,
+  type GroupId,
   type Outcome,
   type ParticipantName,
   type Reason,
@@ -61,7 +64,9 @@ export function lmdb(options: LmdbOptions): LmdbResource {
   return new Lmdb(options)
 }
 
-const format = 1 // of what lies on disk
+// Of what lies on disk. Format 1 knew no floors: a store of it is one whose floors are all at 0, and is marked so that a release that
+// reads only 1, and would run deleted branches again, leaves it alone from then on.
+const format = 2
 
 interface Opened {
   readonly ownership: Ownership
@@ -139,8 +144,24 @@ class Lmdb implements LmdbResource {
       .map(({ row: { id, digest, token, trace } }) => ({ id, digest, token, history: 'same', ...(trace && { trace }) }))
   }
 
-  async tombstone(id: TransactionId, digest: Digest): Promise<'done' | 'exists' | 'busy'> {
+  async tombstone(id: TransactionId, digest: Digest): Promise<'done' | 'exists' | 'busy' | 'expired'> {
     return this.#store().journal.bury(id, digest)
+  }
+
+  async raiseFloor(group: GroupId, floor: Epoch): Promise<'raised' | 'stood'> {
+    return this.#store().journal.floors.raise(group, floor)
+  }
+
+  async floors(): Promise<ReadonlyMap<GroupId, Epoch>> {
+    return this.#store().journal.floors.all
+  }
+
+  async collect(group: GroupId, limit: number, after?: TransactionId): Promise<Collected> {
+    return this.#store().journal.floors.collect(group, limit, after)
+  }
+
+  async forget(ids: readonly TransactionId[]): Promise<void> {
+    return this.#store().journal.floors.forget(ids)
   }
 
   explain(error: unknown): Reason | undefined {
@@ -189,19 +210,20 @@ class Lmdb implements LmdbResource {
 /** Binds a new store to its participant, and refuses the store of another one, or of a later version. */
 async function claim(environment: Environment, path: string, participant: ParticipantName): Promise<void> {
   const found = environment.get('meta', 'store')
-  if (!found) return environment.write([{ space: 'meta', key: 'store', value: encode({ format, participant }) }])
-  const store = decode(found) as { readonly format: number; readonly participant: string }
-  if (store.format !== format) {
+  const store = found && (decode(found) as { readonly format: number; readonly participant: string })
+  if (store && store.format > format) {
     throw new ResourceUnfitError(
-      `The LMDB store ${path} has format ${store.format}, this version reads ${format}: use the version that wrote it.`,
+      `The LMDB store ${path} has format ${store.format}, this version reads up to ${format}: use the version that wrote it.`,
     )
   }
-  if (store.participant !== participant) {
+  if (store && store.participant !== participant) {
     throw new ResourceUnfitError(
       `The LMDB store ${path} belongs to participant ${store.participant}, not to ${participant}. Its branches bear that ` +
         'name: give this participant a path of its own.',
     )
   }
+  if (store?.format === format) return
+  await environment.write([{ space: 'meta', key: 'store', value: encode({ format, participant }) }])
 }
 
 function reasonFor(error: LmdbLimitError | LmdbReadOnlyError | LmdbBrokenError): Reason {

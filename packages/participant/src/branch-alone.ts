@@ -2,6 +2,7 @@ import { type Reason, reasonCodes } from '@verdict/protocol'
 import { unknownBranch } from './ballot.ts'
 import type { Branch, BranchEffect, BranchEvent, LoneRequest, SealedList } from './branch-state.ts'
 import { fail, isOpening, oneShotResults, proceed } from './branch-step.ts'
+import { expired } from './reason.ts'
 import type { CommitResult } from './resource.ts'
 
 /**
@@ -62,6 +63,10 @@ export function commitEnded(branch: Branch, result: CommitResult): BranchEffect[
       branch.stage = 'over'
       branch.reason = result.reason
       return [settle(sealed, lone, result.reason)]
+    case 'expired':
+      branch.stage = 'over'
+      branch.reason = expired
+      return [{ kind: 'tell', asker: lone.asker, digest, answer: { kind: 'expired' } }]
     case 'exists':
     case 'busy':
       branch.stage = 'over'

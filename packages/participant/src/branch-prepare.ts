@@ -2,6 +2,7 @@ import type { ListedBranch } from '@verdict/protocol'
 import { type Ballot, busyNothing, busyUnderway, refusedBallot, repeatFor, unknownBranch } from './ballot.ts'
 import type { Branch, BranchEffect, BranchEvent, BranchLimits, SealedList, Stage } from './branch-state.ts'
 import { fail, isOpening, oneShotResults, proceed } from './branch-step.ts'
+import { expired } from './reason.ts'
 import type { PrepareResult, Row } from './resource.ts'
 
 /** A leader asks for the branch's vote under a list (rules R4, R5). */
@@ -93,10 +94,11 @@ export function prepareEnded(
       return votes
     }
     case 'refused':
-      branch.reason = result.reason
-      if (branch.nonce !== undefined) return cast('over', refusedBallot(result.reason))
+    case 'expired':
+      branch.reason = result.kind === 'refused' ? result.reason : expired
+      if (branch.nonce !== undefined) return cast('over', refusedBallot(branch.reason))
       branch.stage = 'over'
-      branch.ballot = refusedBallot(result.reason)
+      branch.ballot = refusedBallot(branch.reason)
       return [{ kind: 'consult', sealed, otherwise: branch.ballot }]
     case 'exists':
       // A one-shot may be run anew should the other row be gone; a called branch cannot.

@@ -4,7 +4,6 @@ import {
   type Call,
   makeToken,
   type Operation,
-  type Payload,
   type Prepare,
   type Reason,
   type Release,
@@ -25,18 +24,17 @@ import {
   type LoneRequest,
   mayBeOpenedAnew,
   mayRunAnew,
-  rowOf,
 } from './branch-state.ts'
 import { Callers } from './callers.ts'
 import type { Doubts } from './doubts.ts'
+import type { Floors } from './floors.ts'
 import type { Inbound } from './inbound.ts'
 import { Lone } from './lone.ts'
 import type { Census } from './metering.ts'
-import { Notes } from './notes.ts'
 import { Opening, whyNotOpened } from './opening.ts'
+import type { Openings } from './openings.ts'
 import { areReadOnly } from './operation.ts'
-import { abortedMeanwhile, draining, overloaded, poisoned } from './reason.ts'
-import type { Row } from './resource.ts'
+import { abortedMeanwhile, draining, expired, overloaded, poisoned } from './reason.ts'
 import { Room } from './room.ts'
 import type { Site } from './site.ts'
 import type { Asked, Work } from './tracing.ts'
@@ -51,40 +49,34 @@ export class Branches {
   readonly #site: Site
   readonly #votes: Votes
   readonly #doubts: Doubts
+  readonly #floors: Floors
   readonly #callers: Callers
   readonly #lone: Lone
   readonly #wakes: Wakes
-  /** What holds something in the resource, or is about to. */
-  readonly #live = new Map<TransactionId, Opening>()
-  readonly #notes: Notes<Opening>
-  /** Ids that have an outcome here: nothing of theirs runs again. */
-  readonly #ended: Notes<true>
+  readonly #openings: Openings
   readonly #room: Room<Opening>
   readonly #rollbacks = new Set<Promise<void>>()
 
-  constructor(site: Site, votes: Votes, doubts: Doubts) {
+  constructor(site: Site, openings: Openings, votes: Votes, doubts: Doubts, floors: Floors) {
     this.#site = site
+    this.#openings = openings
     this.#votes = votes
     this.#doubts = doubts
+    this.#floors = floors
     this.#callers = new Callers(site)
     this.#lone = new Lone(site, (id) => this.ended(id))
     this.#wakes = new Wakes(site, (opening) => this.#apply(opening, { kind: 'woke' }))
     this.#room = new Room(site)
-    this.#notes = new Notes(site.settings.maxNotes)
-    this.#ended = new Notes(site.settings.maxNotes)
   }
 
   /** Whether nothing is waiting, open, prepared, or being rolled back. */
   get isIdle(): boolean {
-    return this.#live.size === 0 && this.#room.isEmpty && this.#lone.isIdle
+    return this.#openings.isEmpty && this.#room.isEmpty && this.#lone.isIdle
   }
 
   /** How many branches there are of each kind. */
   get census(): Census {
-    const census = { waiting: 0, open: 0, prepared: 0 }
-    for (const { branch } of this.#live.values()) census[isOpen(branch) ? 'open' : 'prepared'] += 1
-    const waiting = this.#room.waiting.length
-    return { ...census, waiting, open: census.open - waiting }
+    return this.#openings.census(this.#room.waiting.length)
   }
 
   call({ message, asker }: Arrived<'call'>): void {
@@ -92,7 +84,7 @@ export class Branches {
   }
 
   release({ id, token }: Release): void {
-    const opening = this.#live.get(id)
+    const opening = this.#openings.live(id)
     if (opening !== undefined) this.#apply(opening, { kind: 'released', token })
   }
 
@@ -108,21 +100,9 @@ export class Branches {
     context.with(asked.context, () => this.#alone(arrived, asked))
   }
 
-  /** What this instance knows of the row without looking; undefined when it has to look. */
-  row(id: TransactionId): Row | undefined {
-    const opening = this.#live.get(id)
-    return opening && rowOf(opening.branch)
-  }
-
-  /** Values of a one-shot that this instance prepared. */
-  results(id: TransactionId): readonly Payload[] | undefined {
-    const ballot = this.#live.get(id)?.branch.ballot
-    return ballot?.kind === 'prepared' ? ballot.results : undefined
-  }
-
   /** Drops what is open: the transaction was aborted (rule R8). */
   drop(id: TransactionId): void {
-    const opening = this.#live.get(id)
+    const opening = this.#openings.live(id)
     if (opening !== undefined) this.#apply(opening, { kind: 'dropped', reason: abortedMeanwhile })
   }
 
@@ -130,14 +110,13 @@ export class Branches {
   ended(id: TransactionId): void {
     this.drop(id)
     this.notPrepared(id)
-    this.#notes.delete(id)
-    this.#ended.set(id, true)
+    this.#openings.ended(id)
   }
 
   /** The resource has no prepared branch (any more), whatever this instance remembers. An open one is not touched. */
   notPrepared(id: TransactionId): void {
     this.#doubts.ended(id)
-    const opening = this.#live.get(id)
+    const opening = this.#openings.live(id)
     if (opening === undefined) return
     this.#apply(opening, { kind: 'ended' })
     if (opening.branch.stage === 'gone') this.#free(opening)
@@ -150,7 +129,7 @@ export class Branches {
 
   /** Rolls back what is open; prepared branches stay for others, or a restart. */
   async stop(): Promise<void> {
-    for (const opening of [...this.#live.values()]) {
+    for (const opening of this.#openings.all) {
       if (isOpen(opening.branch)) this.#apply(opening, { kind: 'dropped', reason: draining })
     }
     await Promise.all(this.#rollbacks)
@@ -159,7 +138,7 @@ export class Branches {
 
   #call(message: Call, asker: Asker): void {
     const { id, token } = message
-    const opening = token === undefined ? undefined : this.#find(id)
+    const opening = token === undefined ? undefined : this.#openings.find(id)
     if (token === undefined) this.#firstCall(message, asker)
     else if (opening === undefined) {
       this.#callers.answer(asker, message, undefined, { kind: 'refused', reason: unknownBranch })
@@ -177,9 +156,9 @@ export class Branches {
   #firstCall(message: Call, asker: Asker): void {
     const { id, nonce, trace } = message
     const { world, settings } = this.#site
-    const known = this.#find(id)
+    const known = this.#openings.find(id)
     const call = arrivedCall(message, asker)
-    if (this.#ended.get(id) !== undefined) {
+    if (this.#openings.hasEnded(id)) {
       this.#callers.answer(asker, message, undefined, { kind: 'busy' })
       return
     }
@@ -187,20 +166,17 @@ export class Branches {
       this.#applyCall(known, { kind: 'first-called', nonce, call })
       return
     }
-    const reason = this.#noRoom()
-    if (reason !== undefined) {
-      this.#callers.answer(asker, message, undefined, { kind: 'refused', reason })
-      return
-    }
-    this.#begin(newBranch({ id, token: this.#newToken(), nonce, trace }, call, world.clock.nowMs(), settings))
+    const reason = this.#hindrance(id)
+    if (reason !== undefined) this.#callers.answer(asker, message, undefined, { kind: 'refused', reason })
+    else this.#begin(newBranch({ id, token: this.#newToken(), nonce, trace }, call, world.clock.nowMs(), settings))
   }
 
   #prepare({ message, listed, named }: Arrived<'prepare'>, asked: Asked): void {
     const { id, list, digest, operations } = message
     const sealed = { list, digest }
-    const known = this.#find(id)
+    const known = this.#openings.find(id)
     const isAnew = known === undefined || mayRunAnew(known.branch, digest)
-    if (listed.kind === 'oneShot' && operations !== undefined && isAnew && this.#ended.get(id) === undefined) {
+    if (listed.kind === 'oneShot' && operations !== undefined && isAnew && !this.#openings.hasEnded(id)) {
       this.#oneShot(message, operations, asked)
     } else if (known !== undefined) {
       this.#apply(known, { kind: 'prepare-asked', sealed, listed, named }, asked)
@@ -212,23 +188,23 @@ export class Branches {
 
   #alone({ message, listed, named, asker }: Arrived<'alone'>, asked: Asked): void {
     const { id, list, digest, operations, again } = message
-    const known = this.#find(id)
+    const known = this.#openings.find(id)
     const question = { id, digest, asker, asked }
+    const request = { asker, again }
     if (known !== undefined) {
-      const request = { asker, again }
       this.#apply(known, { kind: 'alone-asked', sealed: { list, digest }, listed, named, request }, asked)
-    } else if (operations === undefined || this.#ended.get(id) !== undefined) {
+    } else if (operations === undefined || this.#openings.hasEnded(id)) {
       void this.#lone.settle(question, unknownBranch)
     } else {
-      const reason = this.#noRoom()
+      const reason = this.#hindrance(id)
       if (reason !== undefined) void this.#lone.settle(question, reason)
-      else this.#beginOneShot(message, operations, asked, { asker, again })
+      else this.#beginOneShot(message, operations, asked, request)
     }
   }
 
   #oneShot(message: Prepare, operations: readonly Operation[], asked: Asked): void {
     const { id, list, digest } = message
-    const reason = this.#noRoom()
+    const reason = this.#hindrance(id)
     // Its first copy may be prepared already, by another instance: only an id that is not here is refused.
     if (reason !== undefined) void this.#votes.consult(id, { list, digest }, refusedBallot(reason), asked)
     else this.#beginOneShot(message, operations, asked, undefined)
@@ -252,11 +228,10 @@ export class Branches {
     return { ...work, arrivedAtMs: this.#site.world.clock.nowMs() }
   }
 
-  #noRoom(): Reason | undefined {
-    if (this.#site.isDraining()) return draining
-    if (!this.#room.isFull) return undefined
-    this.#site.metering.refused('maxWaitingForRoom')
-    return overloaded
+  /** Why no branch of this id is opened. */
+  #hindrance(id: TransactionId): Reason | undefined {
+    if (this.#floors.isExpired(id)) return expired
+    return this.#site.isDraining() ? draining : this.#room.refusal()
   }
 
   #newToken(): Token {
@@ -266,14 +241,9 @@ export class Branches {
   #begin({ branch, effects }: ReturnType<typeof newBranch>, asked?: Asked): void {
     const opening = new Opening(this.#site, branch)
     opening.asked = asked
-    this.#notes.delete(branch.id)
-    this.#live.set(branch.id, opening)
+    this.#openings.add(opening)
     for (const effect of effects) this.#perform(opening, effect)
     this.#wakes.set(opening)
-  }
-
-  #find(id: TransactionId): Opening | undefined {
-    return this.#live.get(id) ?? this.#notes.get(id)
   }
 
   /** `asked` is the question for a vote that the event is. What throws for one branch stops no other. */
@@ -416,10 +386,8 @@ export class Branches {
   }
 
   #retire(opening: Opening): void {
-    if (this.#live.get(opening.id) !== opening) return
-    this.#live.delete(opening.id)
+    if (!this.#openings.retire(opening)) return
     this.#room.giveUp(opening)
-    if (opening.branch.stage !== 'gone') this.#notes.set(opening.id, opening)
     this.#site.changed()
   }
 

@@ -5,6 +5,7 @@ import type { Timer } from '@verdict/runtime'
 import type { Branches } from './branches.ts'
 import type { Doubts } from './doubts.ts'
 import { type Ending, endingFor, isEnough, isOutcome, type Told } from './ending.ts'
+import type { Openings } from './openings.ts'
 import type { Row } from './resource.ts'
 import type { Site } from './site.ts'
 import { markFailed, type Notice, recordThrown } from './tracing.ts'
@@ -28,14 +29,16 @@ interface Telling {
 export class Endings {
   readonly #site: Site
   readonly #branches: Branches
+  readonly #openings: Openings
   readonly #doubts: Doubts
   readonly #told = new Map<TransactionId, Telling>()
   readonly #pauses = new Set<Timer>()
   #stopped = false
 
-  constructor(site: Site, branches: Branches, doubts: Doubts) {
+  constructor(site: Site, branches: Branches, openings: Openings, doubts: Doubts) {
     this.#site = site
     this.#branches = branches
+    this.#openings = openings
     this.#doubts = doubts
   }
 
@@ -104,7 +107,7 @@ export class Endings {
   async #attempt(id: TransactionId, telling: Telling): Promise<Attempt> {
     const { told } = telling
     try {
-      const known = this.#branches.row(id)
+      const known = this.#openings.row(id)
       const row = known !== undefined && isEnough(known, told) ? known : await this.#look(id)
       return await this.#apply(id, telling, row, endingFor(row, told))
     } catch (failed) {
@@ -173,7 +176,8 @@ export class Endings {
     const { told } = telling
     this.#branches.drop(id)
     const written = await this.#site.resource.tombstone(id, told.digest)
-    if (written !== 'done') return 'again'
+    // The floor is as good as a tombstone: nothing of this id is prepared any more.
+    if (written !== 'done' && written !== 'expired') return 'again'
     this.#site.emit({ kind: 'finished', id, outcome: 'aborted' })
     this.#applied(telling, 'aborted')
     this.#acknowledge(id, told, 'aborted', { state: 'aborted' })
@@ -187,7 +191,7 @@ export class Endings {
 
   #acknowledge(id: TransactionId, told: Told, applied: Outcome, row: Row): void {
     const shown = 'results' in row ? row.results : undefined
-    const results = applied === 'committed' ? (this.#branches.results(id) ?? shown) : undefined
+    const results = applied === 'committed' ? (this.#openings.results(id) ?? shown) : undefined
     this.#branches.ended(id)
     noteEnding(applied)
     this.#site.post.acknowledge(id, told.digest, applied, results)

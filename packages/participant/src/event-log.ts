@@ -92,6 +92,7 @@ class EventLog {
       case 'refused':
       case 'prepared':
       case 'read-only':
+      case 'forgot':
         return
     }
   }

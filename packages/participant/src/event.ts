@@ -38,6 +38,8 @@ export type ParticipantEvent =
   | { readonly kind: 'retrying'; readonly id: TransactionId; readonly attempt: number; readonly error: unknown }
   /** Outcomes of these were asked for. */
   | { readonly kind: 'in-doubt'; readonly group: GroupId; readonly ids: readonly TransactionId[] }
+  /** Rows at or below the group's floor were deleted. */
+  | { readonly kind: 'forgot'; readonly group: GroupId; readonly rows: number }
   /** A message that nobody may send, or that says nothing. */
   | { readonly kind: 'rejected'; readonly subject: string; readonly why: string }
 
@@ -55,6 +57,8 @@ export interface Counters {
   hazards: number
   failed: number
   rejected: number
+  /** Rows of old transactions that were deleted. */
+  forgotten: number
   /** Messages dropped because a limit was met; whoever sent them asks again. */
   dropped: number
 }
@@ -71,6 +75,7 @@ export function noCounters(): Counters {
     hazards: 0,
     failed: 0,
     rejected: 0,
+    forgotten: 0,
     dropped: 0,
   }
 }
@@ -94,6 +99,9 @@ export function count(counters: Counters, event: ParticipantEvent): void {
       return
     case 'hazard':
       counters.hazards += 1
+      return
+    case 'forgot':
+      counters.forgotten += event.rows
       return
     case 'quarantined':
     case 'ignored':

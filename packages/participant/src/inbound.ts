@@ -21,6 +21,8 @@ import {
   type Release,
   readControllingGroup,
   readOwner,
+  type SweepAnswer,
+  type TransactionId,
   WireError,
 } from '@verdict/protocol'
 import type { BusMessage } from '@verdict/runtime'
@@ -44,9 +46,16 @@ export type Inbound =
       readonly named: boolean
       readonly asker: Asker
     }
-  | { readonly kind: 'prepare'; readonly message: Prepare; readonly listed: ListedBranch; readonly named: boolean }
-  | { readonly kind: 'outcome'; readonly message: OutcomeMessage }
-  | { readonly kind: 'inquiry-answer'; readonly message: InquiryAnswer }
+  | {
+      readonly kind: 'prepare'
+      readonly group: GroupId
+      readonly message: Prepare
+      readonly listed: ListedBranch
+      readonly named: boolean
+    }
+  | { readonly kind: 'outcome'; readonly group: GroupId; readonly message: OutcomeMessage }
+  | { readonly kind: 'inquiry-answer'; readonly group: GroupId; readonly message: InquiryAnswer }
+  | { readonly kind: 'sweep-answer'; readonly group: GroupId; readonly message: SweepAnswer }
   | { readonly kind: 'announce'; readonly group: GroupId; readonly message: Announce }
   | Rejected
 
@@ -97,11 +106,13 @@ export function readGroup(to: Addressee, arrived: BusMessage): Inbound {
   const { message } = packet
   switch (message.type) {
     case 'prepare':
-      return groupOf(message.id) === group ? readPrepare(to, message) : foreign
+      return groupOf(message.id) === group ? readPrepare(to, group, message) : foreign
     case 'outcome':
-      return groupOf(message.id) === group ? { kind: 'outcome', message } : foreign
+      return groupOf(message.id) === group ? { kind: 'outcome', group, message } : foreign
     case 'inquiryAnswer':
-      return message.answers.every(({ id }) => groupOf(id) === group) ? { kind: 'inquiry-answer', message } : foreign
+      return speaksForItself(group, message) ? { kind: 'inquiry-answer', group, message } : foreign
+    case 'sweepAnswer':
+      return speaksForItself(group, message) ? { kind: 'sweep-answer', group, message } : foreign
     case 'announce':
       return { kind: 'announce', group, message }
     default:
@@ -111,7 +122,11 @@ export function readGroup(to: Addressee, arrived: BusMessage): Inbound {
 
 const foreign = rejected('malformed-message', 'a group speaks of a transaction that is not its own')
 
-function readPrepare({ participant, instance }: Addressee, message: Prepare): Inbound {
+function speaksForItself(group: GroupId, { answers }: InquiryAnswer | SweepAnswer): boolean {
+  return answers.every(({ id }: { readonly id: TransactionId }) => groupOf(id) === group)
+}
+
+function readPrepare({ participant, instance }: Addressee, group: GroupId, message: Prepare): Inbound {
   const listed = branchOf(message.list, participant)
   if (listed === undefined) return notListed(participant)
   if (message.operations !== undefined) {
@@ -119,7 +134,7 @@ function readPrepare({ participant, instance }: Addressee, message: Prepare): In
       return rejected('malformed-message', 'its operations are not those that the list binds')
     }
   }
-  return { kind: 'prepare', message, listed, named: listed.kind === 'called' && listed.instance === instance }
+  return { kind: 'prepare', group, message, listed, named: listed.kind === 'called' && listed.instance === instance }
 }
 
 function read({ payload }: BusMessage): Packet | (Rejected & { readonly request?: number }) {

@@ -19,6 +19,7 @@ export { Refusal, type RefuseOptions, refuse } from './refusal.ts'
 export {
   type BranchKey,
   type BranchNote,
+  type Collected,
   type CommitNote,
   type CommitResult,
   type HeldRow,

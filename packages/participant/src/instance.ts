@@ -1,4 +1,6 @@
 import {
+  type Epoch,
+  type GroupId,
   type InquiryAnswer,
   type InstanceId,
   makeToken,
@@ -13,8 +15,10 @@ import { Doubts } from './doubts.ts'
 import { toldBy } from './ending.ts'
 import { Endings } from './endings.ts'
 import { type Counters, count, noCounters, type Observer } from './event.ts'
+import { Floors } from './floors.ts'
 import { type Addressee, type Inbound, readClient, readGroup } from './inbound.ts'
 import { Metering } from './metering.ts'
+import { Openings } from './openings.ts'
 import type { AnyOperation } from './operation.ts'
 import { Post } from './post.ts'
 import type { Resource } from './resource.ts'
@@ -46,6 +50,7 @@ export class Instance {
   readonly #branches: Branches
   readonly #endings: Endings
   readonly #doubts: Doubts
+  readonly #floors: Floors
   /** Subscriptions for messages to any instance, and those to this one. */
   readonly #shared: Subscription[]
   readonly #own: Subscription[]
@@ -57,7 +62,11 @@ export class Instance {
   static async start(options: InstanceOptions): Promise<Instance> {
     const { resource, participant, world } = options
     const facts = await resource.start({ participant })
-    const instance = new Instance(options, facts)
+    const floors = await resource.floors().catch(async (error: unknown) => {
+      await resource.stop()
+      throw error
+    })
+    const instance = new Instance(options, facts, floors)
     try {
       await world.bus.flush()
     } catch (error) {
@@ -69,7 +78,7 @@ export class Instance {
     return instance
   }
 
-  private constructor(options: InstanceOptions, facts: Site['facts']) {
+  private constructor(options: InstanceOptions, facts: Site['facts'], floors: ReadonlyMap<GroupId, Epoch>) {
     const { participant, operations, resource, namespace, world, settings, observer } = options
     const of = subjects(namespace)
     this.id = makeToken<InstanceId>(world.random.bytes(12))
@@ -100,8 +109,11 @@ export class Instance {
       changed: () => this.#checkIdle(),
     }
     this.#doubts = new Doubts(this.#site)
-    this.#branches = new Branches(this.#site, new Votes(this.#site, this.#doubts), this.#doubts)
-    this.#endings = new Endings(this.#site, this.#branches, this.#doubts)
+    this.#floors = new Floors(this.#site, floors)
+    const openings = new Openings(settings.maxNotes)
+    const votes = new Votes(this.#site, this.#doubts)
+    this.#branches = new Branches(this.#site, openings, votes, this.#doubts, this.#floors)
+    this.#endings = new Endings(this.#site, this.#branches, openings, this.#doubts)
     this.#site.metering.observe({
       branches: () => this.#branches.census,
       inDoubt: () => ({ count: this.#doubts.count, oldestMs: this.#doubts.oldestMs }),
@@ -141,6 +153,7 @@ export class Instance {
     this.#endings.stop()
     this.#doubts.stop()
     this.#site.troubles.stop()
+    this.#floors.stop()
     this.#site.metering.stop()
     for (const subscription of this.#own) subscription.unsubscribe()
     await this.#options.resource.stop()
@@ -161,6 +174,7 @@ export class Instance {
   }
 
   #take(message: BusMessage, inbound: Inbound): void {
+    if ('group' in inbound) this.#floors.heard(inbound.group, inbound.message.horizon)
     switch (inbound.kind) {
       case 'call':
         this.#contain(inbound.message.id, () => this.#branches.call(inbound))
@@ -169,7 +183,7 @@ export class Instance {
         this.#contain(inbound.message.id, () => this.#branches.release(inbound.message))
         return
       case 'alone':
-        this.#branches.alone(inbound)
+        this.#contain(inbound.message.id, () => this.#branches.alone(inbound))
         return
       case 'prepare':
         this.#contain(inbound.message.id, () => this.#branches.prepare(inbound))
@@ -181,6 +195,9 @@ export class Instance {
       }
       case 'inquiry-answer':
         for (const answer of inbound.message.answers) this.#contain(answer.id, () => this.#answered(answer))
+        return
+      case 'sweep-answer':
+        this.#floors.answered(inbound.group, inbound.message.answers)
         return
       case 'announce':
         this.#doubts.announced(inbound.group, inbound.message.term)

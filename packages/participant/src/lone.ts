@@ -59,7 +59,8 @@ export class Lone {
     const { resource, emit } = this.#site
     try {
       const buried = await resource.tombstone(id, digest)
-      if (buried === 'busy') return { kind: 'busy' }
+      // Nothing of the id commits any more; that an earlier copy has, nobody remembers.
+      if (buried === 'busy' || buried === 'expired') return { kind: buried }
       if (buried === 'exists') return answerFor(await resource.look(id), digest, reason)
       emit({ kind: 'finished', id, outcome: 'aborted' })
       return { kind: 'aborted', reason }

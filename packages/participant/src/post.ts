@@ -15,6 +15,7 @@ import {
   type Payload,
   type ReportedHazard,
   type Subjects,
+  type Sweep,
   type TransactionId,
   type TroubleReport,
   type Vote,
@@ -25,7 +26,7 @@ import type { Ballot } from './ballot.ts'
 import type { Asker, CallOutcome, LoneAnswer } from './branch-state.ts'
 import type { Observer } from './event.ts'
 import type { Inquire } from './recovery.ts'
-import type { ResourceFacts } from './resource.ts'
+import type { BranchKey, ResourceFacts } from './resource.ts'
 
 export interface Sender {
   readonly participant: ParticipantName
@@ -84,6 +85,11 @@ export class Post {
 
   inquire({ group, branches }: Inquire): void {
     const message: Inquiry = { type: 'inquiry', instance: this.#sender.instance, branches }
+    this.#publish(this.#subjects.vote(group, this.#sender.participant), { request: 0, message })
+  }
+
+  sweep(group: GroupId, rows: readonly BranchKey[]): void {
+    const message: Sweep = { type: 'sweep', instance: this.#sender.instance, rows }
     this.#publish(this.#subjects.vote(group, this.#sender.participant), { request: 0, message })
   }
 

@@ -51,6 +51,13 @@ export const overloaded: Reason = {
   retryable: true,
 }
 
+export const expired: Reason = {
+  code: reasonCodes.expired,
+  message:
+    'The transaction is too old: its group may have forgotten what became of it, so this participant takes no part in it any more. If commit was never asked for, run it again under a new id.',
+  retryable: true,
+}
+
 export const notOpened: Reason = {
   code: reasonCodes.resourceRefused,
   message: 'The resource could not open a branch. Try again later.',

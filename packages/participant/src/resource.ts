@@ -1,5 +1,7 @@
 import type {
   Digest,
+  Epoch,
+  GroupId,
   Outcome,
   ParticipantName,
   Payload,
@@ -13,9 +15,15 @@ import type {
  * The contract between Verdict and a durable store. Read this page before writing a resource; the conformance suite in
  * `@verdict/testing` checks every sentence of it.
  *
- * A resource keeps, for each branch that it prepared or ended, one *row*: unique by transaction id for ever (until it is swept
- * far later), written in the branch's own local transaction, holding digest, token and results. Where the store cannot show a row
- * of a prepared branch (PostgreSQL), the name of the prepared transaction carries id, digest and token instead.
+ * A resource keeps, for each branch that it prepared or ended, one *row*: unique by transaction id, written in the branch's own local
+ * transaction, holding digest, token and results. Where the store cannot show a row of a prepared branch (PostgreSQL), the name of
+ * the prepared transaction carries id, digest and token instead.
+ *
+ * Rows do not stay for ever (rule R12). For each group of coordinators a resource keeps a *floor*: an epoch. Ids with this epoch or a
+ * lower one have had their time, and only such rows are ever deleted. What keeps a deleted branch from happening again is an order:
+ * whoever writes a row writes it *first*, and *then* reads the floor, as it is after the row was written, not as it was when the
+ * local transaction began. Whoever so finds no row of an old id because it was deleted finds the floor that let it be deleted, and
+ * ends without effect: `expired`.
  *
  * "Durable" means: survives a power cut, as far as the resource's `durability` says.
  */
@@ -36,7 +44,8 @@ export interface Resource<Session extends object> {
   /**
    * Ends the branch prepared under exactly this id, digest and token, and no other.
    * `committed`: its effects and a row `committed` are final and durable when this resolves with `done`.
-   * `aborted`: its effects are gone and a row `aborted` is durable. `discarded`: its effects are gone and no row stays.
+   * `aborted`: its effects are gone and a row `aborted` is durable, or needless below the floor. `discarded`: its effects are gone
+   * and no row stays.
    * `absent`: no such branch is prepared; nothing was changed: look. `busy`: not known or not possible now, try again later.
    */
   finish(branch: BranchKey, ending: Outcome | 'discarded'): Promise<'done' | 'absent' | 'busy'>
@@ -53,8 +62,28 @@ export interface Resource<Session extends object> {
   /**
    * Makes a row `aborted` durable, so that no branch of this id can be prepared any more.
    * `exists`: another row or a prepared branch is there, nothing was changed: look. `busy`: one is under way, try again later.
+   * `expired`: the floor keeps branches of this id from being prepared, no row is needed and none was written.
    */
-  tombstone(id: TransactionId, digest: Digest): Promise<'done' | 'exists' | 'busy'>
+  tombstone(id: TransactionId, digest: Digest): Promise<'done' | 'exists' | 'busy' | 'expired'>
+
+  /**
+   * Makes this the floor of the group, unless it has that floor or a higher one, and durable. A floor never falls.
+   * `raised`: it was lower before. `stood`: it was not, perhaps since another instance was here first.
+   */
+  raiseFloor(group: GroupId, floor: Epoch): Promise<'raised' | 'stood'>
+
+  /** The floor of each group that has one. */
+  floors(): Promise<ReadonlyMap<GroupId, Epoch>>
+
+  /**
+   * Goes through the rows of a group at or below its floor, `limit` of them from behind `after` (from the oldest on without it), in an
+   * order that stays. Tombstones, and rows of lone transactions, are deleted; committed rows of logged transactions are returned, since
+   * only their group knows whether they are needed any more. Prepared branches are not rows, and nothing becomes of them.
+   */
+  collect(group: GroupId, limit: number, after?: TransactionId): Promise<Collected>
+
+  /** Deletes the named committed rows of logged transactions, of any group, as far as they are at or below its floor. */
+  forget(ids: readonly TransactionId[]): Promise<void>
 
   /**
    * Why the store threw this inside an operation (a lock time-out, a deadlock, a constraint); undefined when it did not. Of a lock it
@@ -101,6 +130,7 @@ export interface OpenBranch<Session extends object> {
    * `read-only`: nothing was written; the branch has ended, locks are gone, no row is kept. Never when the note says `serializable`.
    * `refused`: the branch has ended without effect, for certain.
    * `exists`: a row of this id, or a prepared branch, is there already; this branch has ended without effect: look.
+   * `expired`: there is none, and the id is at or below the floor; this branch has ended without effect.
    * `busy`: a row of this id is under way elsewhere, or it is not known whether preparing succeeded. This branch object is
    * finished; if it was prepared after all, `inDoubt` and `look` will show it. Never roll it back on one's own.
    */
@@ -112,9 +142,10 @@ export interface OpenBranch<Session extends object> {
    * `read-only`: nothing was written; the branch has ended, locks are gone, no row is kept. Never with `rowAlways`.
    * `refused`: the branch has ended without effect, for certain.
    * `exists`: a row of this id, or a prepared branch, is there already; this branch has ended without effect: look.
+   * `expired`: there is none, and the id is at or below the floor; this branch has ended without effect.
    * `busy`: a row of this id is under way elsewhere, or it is not known whether committing succeeded. This branch object is
-   * finished. A `tombstone` tells: while the commit may still happen it says `busy`, after it `exists`, and `done` only if it
-   * never will.
+   * finished. A `tombstone` tells: while the commit may still happen it says `busy`, after it `exists` (`expired`, once its row was
+   * deleted), and `done` only if it never will.
    */
   commit(note: CommitNote): Promise<CommitResult>
   /**
@@ -125,11 +156,11 @@ export interface OpenBranch<Session extends object> {
 }
 
 export type PrepareResult =
-  | { readonly kind: 'prepared' | 'read-only' | 'exists' | 'busy' }
+  | { readonly kind: 'prepared' | 'read-only' | 'exists' | 'busy' | 'expired' }
   | { readonly kind: 'refused'; readonly reason: Reason }
 
 export type CommitResult =
-  | { readonly kind: 'committed' | 'read-only' | 'exists' | 'busy' }
+  | { readonly kind: 'committed' | 'read-only' | 'exists' | 'busy' | 'expired' }
   | { readonly kind: 'refused'; readonly reason: Reason }
 
 /** Names one prepared branch. */
@@ -158,6 +189,16 @@ export interface CommitNote extends BranchNote {
 export interface HeldRow extends BranchKey {
   readonly history: History
   readonly trace?: TraceContext
+}
+
+/** What one step through the rows at or below a floor came to. */
+export interface Collected {
+  /** Rows that were deleted. */
+  readonly deleted: number
+  /** Committed rows of logged transactions, which are still there. */
+  readonly logged: readonly BranchKey[]
+  /** Where to go on; undefined when no more rows are at or below the floor. */
+  readonly last: TransactionId | undefined
 }
 
 /**

@@ -1,5 +1,7 @@
+import type { Reason } from '@verdict/protocol'
 import type { Timer } from '@verdict/runtime'
 import { patienceMs } from './patience.ts'
+import { overloaded } from './reason.ts'
 import type { Site } from './site.ts'
 
 interface Waiting {
@@ -12,11 +14,11 @@ interface Waiting {
  * waits while there is room. Only an opening takes room: votes and outcomes never wait here (rule R14).
  */
 export class Room<Guest> {
-  readonly #site: Pick<Site, 'facts' | 'settings' | 'world'>
+  readonly #site: Pick<Site, 'facts' | 'settings' | 'world' | 'metering'>
   readonly #inside = new Set<Guest>()
   readonly #line = new Map<Guest, Waiting>()
 
-  constructor(site: Pick<Site, 'facts' | 'settings' | 'world'>) {
+  constructor(site: Pick<Site, 'facts' | 'settings' | 'world' | 'metering'>) {
     this.#site = site
   }
 
@@ -29,6 +31,13 @@ export class Room<Guest> {
   get isFull(): boolean {
     const { facts, settings } = this.#site
     return this.#inside.size >= facts.capacity && this.#line.size >= settings.maxWaitingForRoom
+  }
+
+  /** Why nobody may join the line: it is full. */
+  refusal(): Reason | undefined {
+    if (!this.isFull) return undefined
+    this.#site.metering.refused('maxWaitingForRoom')
+    return overloaded
   }
 
   get waiting(): readonly Guest[] {

@@ -21,6 +21,16 @@ export interface ParticipantSettings {
   readonly inquiryWaveMs: number
   /** How often the resource is asked for prepared branches that nobody here remembers. */
   readonly sweepMs: number
+  /**
+   * After a group's horizon moved each instance waits a random part of this before it raises the floor; the first to do so goes through
+   * the rows below it.
+   */
+  readonly collectSpreadMs: number
+  /**
+   * Longest pause before rows below a floor are gone through again that their group still needed; the first is `inquiryPauseMs`, and
+   * doubles.
+   */
+  readonly maxCollectPauseMs: number
   /** First pause after a resource could not apply an outcome; doubles up to `maxRetryMs`, for ever. */
   readonly retryMs: number
   readonly maxRetryMs: number
@@ -64,6 +74,8 @@ export const defaultSettings: ParticipantSettings = {
   inquirySpreadMs: 1_000,
   inquiryWaveMs: 50,
   sweepMs: 5_000,
+  collectSpreadMs: 2_000,
+  maxCollectPauseMs: 60_000,
   retryMs: 50,
   maxRetryMs: 5_000,
   stuckAfterMs: 30_000,

@@ -212,6 +212,16 @@ describe('when it is not known whether preparing succeeded', () => {
     expect(votes(life.prepare(list(1)))).toEqual([{ kind: 'prepared', token }])
   })
 
+  test('what another opening prepared meanwhile is not held here', () => {
+    const life = uncertain()
+    life.nowMs = limits.inquireAfterMs
+    life.on({ kind: 'woke' })
+    const { digest } = seal(list(1))
+    const row = { state: 'prepared', digest, token: tokenOf(9), history: 'same' } as const
+    expect(life.on({ kind: 'looked', row })).toEqual([])
+    expect(life.branch.stage).toBe('gone')
+  })
+
   test('it is let go when nothing came of it', () => {
     const life = uncertain()
     life.on({ kind: 'looked', row: { state: 'nothing' } })

@@ -1,8 +1,18 @@
 import { trace } from '@opentelemetry/api'
-import type { Digest, Outcome, Reason, TransactionId } from '@verdict/protocol'
+import {
+  type Digest,
+  type Epoch,
+  type GroupId,
+  groupOf,
+  type Outcome,
+  parseId,
+  type Reason,
+  type TransactionId,
+} from '@verdict/protocol'
 import type {
   BranchKey,
   BranchNote,
+  Collected,
   CommitNote,
   CommitResult,
   HeldRow,
@@ -28,7 +38,18 @@ interface Prepared extends BranchNote {
   history: History
 }
 
-type Method = 'open' | 'prepare' | 'commit' | 'rollback' | 'finish' | 'look' | 'inDoubt' | 'tombstone'
+type Method =
+  | 'open'
+  | 'prepare'
+  | 'commit'
+  | 'rollback'
+  | 'finish'
+  | 'look'
+  | 'inDoubt'
+  | 'tombstone'
+  | 'raiseFloor'
+  | 'collect'
+  | 'forget'
 
 /** A store in memory, shared by the instances of a participant, that a test can stop, script and read. */
 export class MemoryStore {
@@ -36,6 +57,7 @@ export class MemoryStore {
   readonly prepared = new Map<TransactionId, Prepared>()
   /** Everything that became final. */
   readonly effects: string[] = []
+  readonly floors = new Map<GroupId, Epoch>()
   /** Every method that was called, in order. */
   readonly log: string[] = []
   readonly open = new Set<Branch>()
@@ -73,6 +95,10 @@ export class MemoryStore {
       look: async (id) => this.#enter('look', () => this.#row(id)),
       inDoubt: async () => this.#enter('inDoubt', () => [...this.prepared.values()].map(heldRow)),
       tombstone: async (id, digest) => this.#enter('tombstone', () => this.#tombstone(id, digest)),
+      raiseFloor: async (group, floor) => this.#enter('raiseFloor', () => this.#raiseFloor(group, floor)),
+      floors: async () => new Map(this.floors),
+      collect: async (group, limit, after) => this.#enter('collect', () => this.#collect(group, limit, after)),
+      forget: async (ids) => this.#enter('forget', () => this.#forget(ids)),
       explain: (error) => (error instanceof Error ? explained.get(error.message) : undefined),
       stop: async () => {
         this.log.push('stop')
@@ -122,6 +148,7 @@ export class MemoryStore {
   #prepare(branch: Branch, note: BranchNote): PrepareResult {
     if (branch.writes.length === 0) return { kind: 'read-only' }
     if (this.#row(note.id).state !== 'nothing') return { kind: 'exists' }
+    if (this.#isExpired(note.id)) return { kind: 'expired' }
     this.prepared.set(note.id, { ...note, writes: branch.writes, history: 'same' })
     return { kind: 'prepared' }
   }
@@ -129,6 +156,7 @@ export class MemoryStore {
   #commit(branch: Branch, { id, digest, token, results, rowAlways }: CommitNote): CommitResult {
     if (branch.writes.length === 0 && !rowAlways) return { kind: 'read-only' }
     if (this.#row(id).state !== 'nothing') return { kind: 'exists' }
+    if (this.#isExpired(id)) return { kind: 'expired' }
     this.effects.push(...branch.writes)
     this.rows.set(id, { state: 'committed', mode: 'lone', digest, token, ...(results && { results }) })
     return { kind: 'committed' }
@@ -158,10 +186,37 @@ export class MemoryStore {
     return { state: 'prepared', digest, token, history }
   }
 
-  #tombstone(id: TransactionId, _digest: Digest): 'done' | 'exists' {
+  #tombstone(id: TransactionId, _digest: Digest): 'done' | 'exists' | 'expired' {
     if (this.#row(id).state !== 'nothing') return 'exists'
+    if (this.#isExpired(id)) return 'expired'
     this.rows.set(id, { state: 'aborted' })
     return 'done'
+  }
+
+  #isExpired(id: TransactionId): boolean {
+    return parseId(id).epoch <= (this.floors.get(groupOf(id)) ?? 0)
+  }
+
+  #raiseFloor(group: GroupId, floor: Epoch): 'raised' | 'stood' {
+    if ((this.floors.get(group) ?? 0) >= floor) return 'stood'
+    this.floors.set(group, floor)
+    return 'raised'
+  }
+
+  #collect(group: GroupId, limit: number, after: TransactionId | undefined): Collected {
+    const old = [...this.rows].filter(([id]) => groupOf(id) === group && this.#isExpired(id))
+    const all = old.toSorted(([one], [other]) => (one < other ? -1 : 1))
+    const passed = all.filter(([id]) => after === undefined || id > after).slice(0, limit)
+    const logged = passed.flatMap(([id, row]) =>
+      row.state === 'committed' && row.mode === 'logged' ? [{ id, digest: row.digest, token: row.token }] : [],
+    )
+    for (const [id] of passed) if (!logged.some((row) => row.id === id)) this.rows.delete(id)
+    const last = passed.length < limit ? undefined : passed.at(-1)?.[0]
+    return { deleted: passed.length - logged.length, logged, last }
+  }
+
+  #forget(ids: readonly TransactionId[]): void {
+    for (const id of ids) if (this.#isExpired(id)) this.rows.delete(id)
   }
 }
 

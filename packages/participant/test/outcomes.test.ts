@@ -225,6 +225,17 @@ describe('what cannot be applied now', () => {
     expect(stage.said('ack')).toHaveLength(1)
   })
 
+  test('takes the place of a word that is none', async () => {
+    const { stage, list, token } = await prepared()
+    stage.store.script('finish', 'busy')
+    const answers = [{ id, digest: digestOf(id, list), answer: 'discard' as const }]
+    stage.control({ type: 'inquiryAnswer', answers, horizon: 0 as never }, stage.instance())
+    await stage.settle(0)
+    stage.outcome('committed', list, token)
+    await stage.settle(1_000)
+    expect(stage.store.effects).toEqual(['a'])
+  })
+
   test('stays an outcome, whatever is told meanwhile that is none', async () => {
     const { stage, list, token } = await prepared()
     stage.store.script('finish', 'busy')

@@ -22,6 +22,8 @@ export interface BranchHome extends LockWitness {
   readonly readOnly: boolean
   /** Whether a branch of this id is in the list of prepared transactions. */
   isPrepared(id: TransactionId): Promise<boolean>
+  /** Whether the id is at or below the floor, read outside of the branch's own snapshot. @throws what the database throws */
+  isExpired(id: TransactionId): Promise<boolean>
   /** Ends a session at the server while a statement runs in it. */
   terminate(connection: Connection): Promise<void>
   /** Takes the connection back, once. */
@@ -30,7 +32,7 @@ export interface BranchHome extends LockWitness {
 
 /** How a branch may end: as was wanted (`K`), or otherwise. */
 type Ended<K extends string> =
-  | { readonly kind: K | 'read-only' | 'exists' | 'busy' }
+  | { readonly kind: K | 'read-only' | 'exists' | 'busy' | 'expired' }
   | { readonly kind: 'refused'; readonly reason: Reason }
 
 /** A local transaction whose operations are running, and its end. */
@@ -131,10 +133,10 @@ export class PostgresBranch implements OpenBranch<{ readonly sql: Sql }> {
   ): Promise<Ended<K>> {
     const { participant, lockTimeoutMs } = this.#home
     const written = rowOf(participant, note, this.#connection, { kind, rowTimeoutMs, lockTimeoutMs })
-    const [row, ended] = await Promise.all([
-      attempt(this.#connection.query(written, operations.insertRow)),
-      attempt(end()),
-    ])
+    const inserting = attempt(this.#connection.query(written, operations.insertRow))
+    const expired = this.#connection.keepsSnapshot ? await this.#endIfExpired(inserting, note.id) : undefined
+    if (expired !== undefined) return expired
+    const [row, ended] = await Promise.all([inserting, attempt(end())])
     if (ended === 'PREPARE' || ended === 'COMMIT') {
       return { kind: row instanceof Error || this.#connection.unconfirmed ? 'busy' : success }
     }
@@ -144,11 +146,28 @@ export class PostgresBranch implements OpenBranch<{ readonly sql: Sql }> {
     return refused(ended instanceof Error ? reasonOf(ended) : endedBehindOurBack)
   }
 
+  /**
+   * Ends the transaction if the floor forbids the row. The branch's own snapshot may be older than its row and than the floor that let
+   * a row of before it be deleted; what another session reads, once this row is written, is not (rule R12).
+   */
+  async #endIfExpired(inserting: Promise<unknown>, id: TransactionId): Promise<Ended<never> | undefined> {
+    if ((await inserting) instanceof Error) return undefined
+    const expired = await attempt(this.#home.isExpired(id))
+    if (expired === false) return undefined
+    await this.#run('rollback')
+    return expired === true ? { kind: 'expired' } : refused(reasonOf(expired))
+  }
+
   /** What the failure of the row means. The transaction was rolled back. */
   async #afterRow(error: Error, id: TransactionId): Promise<Ended<never>> {
     switch (sqlState(error)) {
       case sqlStates.uniqueViolation:
         return { kind: 'exists' }
+      case sqlStates.belowFloor:
+        return { kind: 'expired' }
+      case sqlStates.floorUnread:
+        this.#connection.destroy() // its isolation is not the one that it began with; a new one says so
+        return refused(isolationChanged)
       case sqlStates.lockNotAvailable:
       case sqlStates.deadlockDetected: // with the other opening of the id, which lives on
         return { kind: (await this.#home.isPrepared(id)) ? 'exists' : 'busy' }
@@ -194,6 +213,12 @@ const endedBehindOurBack = reason(
   reasonCodes.resourceRefused,
   'A statement of the operation ended the local transaction (as COMMIT does) or left another role set (SET ROLE), so the branch cannot be prepared. End neither the transaction nor the operation in another role.',
   false,
+)
+
+const isolationChanged = reason(
+  reasonCodes.resourceRefused,
+  'A function that the operation called changed the isolation of its session. Set it by a statement of the operation, or for the role.',
+  true,
 )
 
 const writtenElsewhere = reason(

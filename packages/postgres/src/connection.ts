@@ -34,7 +34,8 @@ const keepAliveDelayMs = 10_000 // finds a peer that vanished while the connecti
 const greeting = `
   select (select count(set_config(key, value, false)) from jsonb_each_text($1::jsonb)), system_identifier::text as system,
     left(pg_walfile_name(pg_current_wal_lsn()), 8) as timeline, pg_backend_pid() as pid, current_user as role,
-    current_setting('synchronous_commit') as "synchronousCommit"
+    current_setting('synchronous_commit') as "synchronousCommit",
+    current_setting('default_transaction_isolation') in ('repeatable read', 'serializable') as "keepsSnapshot"
   from pg_control_system()`
 
 interface Greeting {
@@ -43,6 +44,7 @@ interface Greeting {
   readonly pid: number
   readonly role: string
   readonly synchronousCommit: string
+  readonly keepsSnapshot: boolean
 }
 
 const storeErrors = new WeakSet<object>()
@@ -78,6 +80,7 @@ export class Connection {
   #unconfirmed = false
   #running = 0
   #corked = false
+  #keepsSnapshot: boolean
 
   private constructor(client: pg.Client, greeted: Greeting) {
     this.#client = client
@@ -86,6 +89,7 @@ export class Connection {
     this.pid = greeted.pid
     this.role = greeted.role
     this.synchronousCommit = greeted.synchronousCommit
+    this.#keepsSnapshot = greeted.keepsSnapshot
     client.on('error', () => {
       this.#lost = true
     })
@@ -128,6 +132,16 @@ export class Connection {
   /** Whether a commit or prepare of this session may be missing on the synchronous standby. */
   get unconfirmed(): boolean {
     return this.#unconfirmed
+  }
+
+  /** Whether a transaction here may see the database as it was when it began (REPEATABLE READ and above), not as it is. */
+  get keepsSnapshot(): boolean {
+    return this.#keepsSnapshot
+  }
+
+  /** A statement may have changed that, for its transaction or for all that follow. */
+  noteIsolation(): void {
+    this.#keepsSnapshot = true
   }
 
   /** Whether the session is there and outside of any transaction. Only asked when nothing is running. */

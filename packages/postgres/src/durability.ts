@@ -15,7 +15,7 @@ export interface ServerSettings {
   readonly role: string
   /** Role of prepared branches of this participant that the role here could not end. */
   readonly foreignOwner: string | null
-  /** Whether the role may read and write the journal. */
+  /** Whether the role may read, write and collect the journal. */
   readonly mayWrite: boolean
 }
 
@@ -28,7 +28,9 @@ const selectSettings = `
     (select min(owner) from pg_prepared_xacts
       where database = current_database() and starts_with(gid, $1) and owner <> current_user
         and not (select rolsuper from pg_roles where rolname = current_user)) as "foreignOwner",
-    has_table_privilege('verdict.branch', 'insert') and has_table_privilege('verdict.branch', 'select') as "mayWrite"`
+    has_table_privilege('verdict.branch', 'insert') and has_table_privilege('verdict.branch', 'select')
+      and has_table_privilege('verdict.branch', 'delete') and has_table_privilege('verdict.floor', 'insert')
+      and has_table_privilege('verdict.floor', 'select') and has_table_privilege('verdict.floor', 'update') as "mayWrite"`
 
 export async function readSettings(connection: Connection, participant: ParticipantName): Promise<ServerSettings> {
   const { rows } = await connection.query<ServerSettings>({ text: selectSettings, values: [gidPrefix(participant)] })
@@ -50,7 +52,7 @@ function obstacle(settings: ServerSettings): string | undefined {
     return `Branches of this participant were prepared by the role ${foreignOwner}, and ${role} may not end them. Connect as ${foreignOwner}, or end those branches first.`
   }
   if (!mayWrite) {
-    return `The role ${role} may not use the table verdict.branch. Run GRANT SELECT, INSERT ON verdict.branch TO ${role} as its owner, or connect as the owner.`
+    return `The role ${role} may not use the tables of Verdict. Run GRANT SELECT, INSERT, DELETE ON verdict.branch TO ${role} and GRANT SELECT, INSERT, UPDATE ON verdict.floor TO ${role} as their owner, or connect as the owner.`
   }
   return undefined
 }

@@ -50,24 +50,35 @@ async function endPrepared(connection: Connection, gid: Gid, ending: Ending): Pr
   }
 }
 
-/** Leaves the row `aborted` that an abort has to leave. Another opening may come in between; whoever asks again finds it. */
+/**
+ * Leaves the row `aborted` that an abort has to leave, unless the floor does as well. Another opening may come in between; whoever asks
+ * again finds it.
+ */
 async function bury(connection: Connection, participant: ParticipantName, { id, digest }: BranchKey): Promise<Finish> {
   const buried = await tombstone(connection, participant, id, digest)
-  return buried === 'exists' ? 'busy' : buried
+  switch (buried) {
+    case 'exists':
+      return 'busy'
+    case 'expired':
+      return 'done'
+    default:
+      return buried
+  }
 }
 
-/** Writes a row `aborted`, unless there is a row or a prepared branch. */
+/** Writes a row `aborted`, unless there is a row or a prepared branch, or the id is at or below the floor. */
 export async function tombstone(
   connection: Connection,
   participant: ParticipantName,
   id: TransactionId,
   digest: Digest,
-): Promise<'done' | 'exists' | 'busy'> {
+): Promise<'done' | 'exists' | 'busy' | 'expired'> {
   try {
     const { rowCount } = await connection.query(tombstoneOf(participant, id, digest), operations.insertRow)
     if (connection.unconfirmed) return 'busy'
     return rowCount === 1 ? 'done' : 'exists'
   } catch (error) {
+    if (sqlState(error) === sqlStates.belowFloor) return 'expired'
     if (sqlState(error) !== sqlStates.lockNotAvailable) throw error
     return (await findPrepared(connection, participant, id)) ? 'exists' : 'busy'
   }

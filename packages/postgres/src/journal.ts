@@ -1,9 +1,11 @@
 import { type BranchNote, type Mode, ResourceUnfitError, type Row } from '@verdict/participant'
 import type { Digest, ParticipantName, Payload, Token, TransactionId } from '@verdict/protocol'
-import type { Connection, Statement } from './connection.ts'
+import { type Connection, type Statement, sqlState } from './connection.ts'
+import { floorMigration } from './floor.ts'
+import { sqlStates } from './reason.ts'
 
-// The journal: one row for each branch that was committed or buried, unique by id for ever. It is written in the branch's own
-// local transaction, so it is there exactly when the effects are.
+// The journal: one row for each branch that was committed or buried, unique by id. It is written in the branch's own local
+// transaction, so it is there exactly when the effects are, and stays until its epoch is at or below the floor.
 
 const migrations: readonly string[] = [
   `create table verdict.branch (
@@ -21,13 +23,17 @@ const migrations: readonly string[] = [
   comment on table verdict.branch is 'Branches of distributed transactions that ended here. Kept by Verdict; a deleted row lets a late message run twice.'`,
   // Before there were lone ones, every row was one that a group had decided.
   `alter table verdict.branch add column mode text collate "C" not null default 'logged' check (mode in ('lone', 'logged'))`,
+  floorMigration,
 ]
 
 const migrationLock = 7_236_182_004 // any number that nobody else locks; all instances start behind it, one by one
 
+// A prepared branch holds the table that it has a row in, and whoever waits for it keeps others from preparing meanwhile.
+const migrationTimeoutMs = 3_000
+
 /**
  * Makes the journal, or brings it up to date. Any number of instances may do so at once. The connection keeps a lock until it ends.
- * @throws ResourceUnfitError when it was made by a later release
+ * @throws ResourceUnfitError when it was made by a later release, or is held by branches in doubt
  */
 export async function migrate(connection: Connection): Promise<void> {
   if ((await readFound(connection)).version === migrations.length) return // then no right to create anything is needed
@@ -39,8 +45,9 @@ export async function migrate(connection: Connection): Promise<void> {
       `The tables of Verdict in this database are of version ${version}, this release knows versions up to ${migrations.length}. Start the release that made them, or a later one.`,
     )
   }
-  await connection.script([
+  const changing = connection.script([
     'begin',
+    `set local lock_timeout = ${migrationTimeoutMs}`,
     ...(hasSchema ? [] : ['create schema verdict']), // IF NOT EXISTS would ask for the right to create it also when it exists
     'create table if not exists verdict.version (version integer not null)',
     ...migrations.slice(version),
@@ -48,6 +55,13 @@ export async function migrate(connection: Connection): Promise<void> {
     `insert into verdict.version values (${migrations.length})`,
     'commit',
   ])
+  await changing.catch((cause: unknown) => {
+    if (sqlState(cause) !== sqlStates.lockNotAvailable) throw cause
+    throw new ResourceUnfitError(
+      'The tables of Verdict could not be brought up to date, since branches in doubt hold them. Let the release that prepared these branches end them, then start this one.',
+      { cause },
+    )
+  })
 }
 
 interface Found {
@@ -91,6 +105,7 @@ const insertRow = `
     case when current_setting('verdict.branch', true) = current_user then 'committed' end,
     case when $11::boolean then pg_current_xact_id_if_assigned() else pg_current_xact_id() end
   where set_config('lock_timeout', $7, true) is not null and set_config('synchronous_commit', $8, true) is not null
+    and set_config('verdict.floor', $12, true) is not null
   returning set_config('lock_timeout', $9, true)`
 
 /** What a row is that a branch writes of itself. */
@@ -112,7 +127,7 @@ export interface RowOptions {
 export function rowOf(
   participant: ParticipantName,
   note: BranchNote,
-  { synchronousCommit }: Connection,
+  { synchronousCommit, keepsSnapshot }: Connection,
   options: RowOptions,
 ): Statement {
   const { id, digest, token, results, trace } = note
@@ -124,7 +139,9 @@ export function rowOf(
     trace ? JSON.stringify(trace) : null,
   ]
   const { mode, writes } = options.kind
-  const how = [`${options.rowTimeoutMs}ms`, synchronousCommit, `${options.lockTimeoutMs}ms`, mode, writes]
+  const floor = keepsSnapshot ? 'elsewhere' : ''
+  const waits = [`${options.rowTimeoutMs}ms`, synchronousCommit, `${options.lockTimeoutMs}ms`]
+  const how = [...waits, mode, writes, floor]
   return { name: 'verdict_row', text: insertRow, values: [participant, ...what, ...how] }
 }
 

@@ -17,6 +17,9 @@ export const sqlStates = {
   noFreeSlot: '53200',
   tooManyConnections: '53300',
   insufficientPrivilege: '42501',
+  // Of Verdict's own: see floor.ts.
+  belowFloor: 'VF001',
+  floorUnread: 'VF002',
 } as const
 
 const integrityViolation = /^23/

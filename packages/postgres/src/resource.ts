@@ -1,5 +1,6 @@
 import {
   type BranchKey,
+  type Collected,
   type HeldRow,
   type OpenBranch,
   type OpenOptions,
@@ -13,6 +14,8 @@ import {
 import {
   type Digest,
   type Durability,
+  type Epoch,
+  type GroupId,
   type LockHolder,
   type ParticipantName,
   type Reason,
@@ -24,6 +27,7 @@ import { capacityOf, finishConnections, lookConnections } from './capacity.ts'
 import { Connection, isStoreError, sqlState } from './connection.ts'
 import { durabilityOf, readSettings, type ServerSettings, unfit } from './durability.ts'
 import { type Ending, type Finish, finish, tombstone } from './finish.ts'
+import { collect, forgetRows, isExpired, raiseFloor, readFloors } from './floor.ts'
 import { holdersFor } from './holders.ts'
 import { migrate } from './journal.ts'
 import { findPrepared, listInDoubt, lookUp } from './look.ts'
@@ -56,7 +60,7 @@ export function postgres(options: PostgresOptions = {}): Resource<PostgresSessio
   return new PostgresResource(options)
 }
 
-const controlTimeoutMs = 10_000 // for ending, looking and burying: all of them are tried again
+const controlTimeoutMs = 10_000 // for ending, looking, burying and collecting: all of them are tried again
 
 // Outside of `begin read write` nothing can be written: when a BEGIN fails, or an operation ends its transaction, a statement that
 // follows cannot commit by itself behind the protocol's back.
@@ -125,6 +129,7 @@ class PostgresResource implements Resource<PostgresSession> {
       readOnly,
       isPrepared: (id) =>
         looking.use(controlTimeoutMs, (looker) => isPrepared(looker, participant, id)).catch(() => false),
+      isExpired: (id) => looking.use(controlTimeoutMs, (looker) => isExpired(looker, participant, id)),
       terminate: (victim) =>
         looking.use(controlTimeoutMs, (looker) => terminate(looker, victim)).catch(() => undefined),
       owners,
@@ -152,11 +157,27 @@ class PostgresResource implements Resource<PostgresSession> {
     return looking.use(controlTimeoutMs, (connection) => listInDoubt(connection, participant, { minAgeMs, limit }))
   }
 
-  async tombstone(id: TransactionId, digest: Digest): Promise<'done' | 'exists' | 'busy'> {
+  async tombstone(id: TransactionId, digest: Digest): Promise<'done' | 'exists' | 'busy' | 'expired'> {
     const { participant, looking } = this.#started()
     return busyUnlessHeard(
       looking.use(controlTimeoutMs, (connection) => tombstone(connection, participant, id, digest)),
     )
+  }
+
+  async raiseFloor(group: GroupId, floor: Epoch): Promise<'raised' | 'stood'> {
+    return this.#collecting((connection, participant) => raiseFloor(connection, participant, group, floor))
+  }
+
+  async floors(): Promise<ReadonlyMap<GroupId, Epoch>> {
+    return this.#collecting(readFloors)
+  }
+
+  async collect(group: GroupId, limit: number, after?: TransactionId): Promise<Collected> {
+    return this.#collecting((connection, participant) => collect(connection, participant, { group, limit, after }))
+  }
+
+  async forget(ids: readonly TransactionId[]): Promise<void> {
+    await this.#collecting((connection, participant) => connection.query(forgetRows(participant, ids)))
   }
 
   explain(error: unknown): Reason | undefined {
@@ -167,6 +188,12 @@ class PostgresResource implements Resource<PostgresSession> {
     if (!this.#running) return
     const { branches, finishing, looking } = this.#running
     await Promise.all([branches.stop(), finishing.stop(), looking.stop()])
+  }
+
+  /** Works below the floor on one connection of phase two: the others are enough for ending branches meanwhile. */
+  #collecting<T>(work: (connection: Connection, participant: ParticipantName) => Promise<T>): Promise<T> {
+    const { participant, finishing } = this.#started()
+    return finishing.use(controlTimeoutMs, (connection) => work(connection, participant))
   }
 
   #started(): Running {

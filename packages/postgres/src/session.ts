@@ -29,6 +29,9 @@ export class BranchMisuseError extends Error {
 const transactionControl =
   /^(?:\s|--[^\n]*\n|\/\*[\s\S]*?\*\/)*(begin|start\s+transaction|commit|end|abort|prepare\s+transaction|rollback(?!\s+((work|transaction)\s+)?to\b))\b/i
 
+// Whatever sets the isolation names it; what only mentions it costs its branch a round trip more.
+const isolation = /isolation/i
+
 const writingCommands: ReadonlySet<string | null> = new Set(['INSERT', 'UPDATE', 'DELETE', 'MERGE'])
 
 /** The session of one branch: passes statements on, and remembers what `prepare` must know of them. */
@@ -79,6 +82,7 @@ export class BranchSession implements Sql {
         `${control.toUpperCase()} is not for operations: the branch ends with its transaction, at every participant alike. Throw to refuse; use SAVEPOINT for a part.`,
       )
     }
+    if (isolation.test(text)) this.#connection.noteIsolation()
     this.#running += 1
     this.#watch.begin()
     try {

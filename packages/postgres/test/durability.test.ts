@@ -40,7 +40,7 @@ test.each<[Partial<ServerSettings>, string]>([
   [{ maxPreparedTransactions: 0 }, 'ALTER SYSTEM SET max_prepared_transactions'],
   [{ version: 130_011 }, 'expected 14 or later'],
   [{ foreignOwner: 'old' }, 'Connect as old'],
-  [{ mayWrite: false }, 'GRANT SELECT, INSERT ON verdict.branch TO shop'],
+  [{ mayWrite: false }, 'GRANT SELECT, INSERT, DELETE ON verdict.branch TO shop'],
 ])('%j cannot be allowed', (change, message) => {
   expect(() => durabilityOf({ ...sound, ...change }, 'weak')).toThrow(message)
 })

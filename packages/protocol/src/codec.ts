@@ -1,7 +1,8 @@
 import { crc32 } from 'node:zlib'
 import { WireError } from './errors.ts'
+import type { Prepare } from './group-message.ts'
 import type { BranchList } from './list.ts'
-import type { Message, Prepare } from './message.ts'
+import type { Message } from './message.ts'
 import { message as messageSchema } from './message-schema.ts'
 import { MsgpackError, pack, unpack } from './msgpack.ts'
 

@@ -41,6 +41,11 @@ import type { Vote } from './vote.ts'
 /** A schema for every field of `X`, optional ones too, so that none is forgotten here when one is added there. */
 type Shape<X> = { readonly [K in keyof X]-?: z.ZodType<Required<X>[K]> }
 
+type Member<M> = z.ZodType<M> & z.core.$ZodTypeDiscriminable
+
+/** Schemas of messages that are told apart by their `type`. */
+export type Members<M> = readonly [Member<M>, ...Member<M>[]]
+
 /** An object schema that the compiler holds against the interface it is for. Unknown fields are dropped. */
 export function objectOf<X>(): <S extends Shape<X>>(shape: S) => z.ZodObject<S> {
   return (shape) => z.object(shape)

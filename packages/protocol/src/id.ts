@@ -32,7 +32,7 @@ export interface IdParts {
   readonly random: string
 }
 
-const epochBits = 32
+export const epochBits = 32
 const randomBits = 96
 const markLetters: Record<IdMark, string> = { kept: 'k', once: 'o' }
 

@@ -1,6 +1,8 @@
+export type * from './client-message.ts'
 export { decodePacket, encodePacket, type Packet } from './codec.ts'
 export type { InputOf, OperationContract, OutputOf, ParticipantContract } from './contract.ts'
 export { ProtocolError, type ProtocolErrorCode, protocolErrors, WireError } from './errors.ts'
+export type * from './group-message.ts'
 export {
   type Epoch,
   groupOf,
@@ -11,6 +13,7 @@ export {
   type TransactionId,
   transactionId,
 } from './id.ts'
+export { type IdRange, idsUpTo } from './id-range.ts'
 export * from './limits.ts'
 export {
   type BranchList,

@@ -18,7 +18,7 @@ export const maxOperationsPerBranch = 64
 /** Calls of one branch. Their results are kept until the branch ends. */
 export const maxCallsPerBranch = 1024
 
-/** Ids in one look, branches in one inquiry: one message stays far below 1 MiB. */
+/** Ids in one look, branches in one inquiry, rows in one sweep: one message stays far below 1 MiB. */
 export const maxIdsPerMessage = 256
 
 /** Characters of a reason's or a note's text. It is kept in the log. */
@@ -33,7 +33,10 @@ export const maxLockHolders = 4
 /** Characters of what a holder has locked, and of who it is when it is no transaction. */
 export const maxWhatLength = 128
 
-/** Longest budget of a transaction: a third of the shortest retention (one hour), see rule R11. */
+/** Budgets that fit into the retention of a group: what is begun must be decided, and be told, before it may be forgotten (rule R11). */
+export const budgetsPerRetention = 3
+
+/** Longest budget of a transaction: a third of an hour, which is how long groups keep what is settled unless they were told otherwise. */
 export const maxBudgetMs: number = 20 * 60_000
 
 /** Replicas of a group: each more costs a flush per batch, and seven survive the loss of three. */

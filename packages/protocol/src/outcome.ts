@@ -101,4 +101,6 @@ export const reasonCodes = {
   nestedCall: 'nested-call',
   /** The id's epoch lies beyond the group's. */
   futureEpoch: 'future-epoch',
+  /** The id's epoch lies at or below the floor of the participant: its group has forgotten what old ids did. */
+  expired: 'expired',
 } as const

@@ -51,7 +51,7 @@ export interface Subjects {
   control(group: GroupId | Wildcard, participant: ParticipantName): string
   /** A group's control message to one instance. */
   controlInstance(group: GroupId | Wildcard, participant: ParticipantName, instance: InstanceId): string
-  /** A participant's votes, acknowledgements, hazards and inquiries. */
+  /** A participant's votes, acknowledgements, hazards, inquiries and sweeps. */
   vote(group: GroupId, participant: ParticipantName | Wildcard): string
   /** A group's news to all. */
   news(group: GroupId | Wildcard): string
@@ -126,7 +126,7 @@ export function readOwner(subject: string): OwnerName | undefined {
   return attempt(() => ownerName(subject.slice(subject.lastIndexOf('.') + 1)))
 }
 
-/** The participant who sent a vote, acknowledgement, hazard or inquiry. */
+/** The participant who sent a vote, acknowledgement, hazard, inquiry or sweep. */
 export function readVoter(subject: string): ParticipantName | undefined {
   const [, , kind, , participant, ...rest] = subject.split('.')
   if (kind !== 'vote' || participant === undefined || rest.length > 0) return undefined

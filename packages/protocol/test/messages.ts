@@ -168,6 +168,7 @@ export const messages: { readonly [T in Message['type']]: fc.Arbitrary<object> }
     epoch: epochs,
     horizon: epochs,
     replicas: fc.constant(['n1', 'n2']),
+    retentionMs: fc.integer({ min: 1, max: 3_600_000 }),
   }),
   call: fc.oneof(
     some({ ...callFields, n: fc.constant(1) }, 'trace'),
@@ -227,7 +228,7 @@ export const messages: { readonly [T in Message['type']]: fc.Arbitrary<object> }
   abort: fc.tuple(sealed, reasons).map(([all, reason]) => ({ type: 'abort', ...all, reason })),
   decided: fc.record({ type: of('decided'), id: ids, digest: digests, epoch: epochs, answer: answers }),
   look: some({ type: of('look'), ids: fc.array(ids, { minLength: 1, maxLength: 3 }), trace: traces }, 'trace'),
-  looked: fc.record({ type: of('looked'), found: fc.array(found, { minLength: 1, maxLength: 3 }) }),
+  looked: fc.record({ type: of('looked'), epoch: epochs, found: fc.array(found, { minLength: 1, maxLength: 3 }) }),
   status: fc.record({ type: of('status') }),
   statusReport: some(
     {
@@ -334,6 +335,19 @@ export const messages: { readonly [T in Message['type']]: fc.Arbitrary<object> }
       ),
       { minLength: 1, maxLength: 3 },
     ),
+    horizon: epochs,
+  }),
+  sweep: fc.record({
+    type: of('sweep'),
+    instance: instances,
+    rows: fc.array(fc.record({ id: ids, digest: digests, token: tokens() }), { minLength: 1, maxLength: 3 }),
+  }),
+  sweepAnswer: fc.record({
+    type: of('sweepAnswer'),
+    answers: fc.array(fc.record({ id: ids, answer: fc.constantFrom('forgotten' as const, 'kept' as const) }), {
+      minLength: 1,
+      maxLength: 3,
+    }),
     horizon: epochs,
   }),
   announce: fc.record({ type: of('announce'), term: counts, epoch: epochs, horizon: epochs }),

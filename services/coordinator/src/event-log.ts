@@ -63,6 +63,12 @@ export class EventLog {
       case 'raft':
         this.writeRaft(event.event)
         break
+      case 'advanced':
+        log.debug({ epoch: event.epoch, horizon: event.horizon }, 'the epoch moved')
+        break
+      case 'forgotten':
+        log.debug({ records: event.count }, 'forgot what was settled')
+        break
       case 'decided':
       case 'settled':
         break

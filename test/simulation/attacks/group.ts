@@ -7,20 +7,29 @@ import type { SimulatedProcess, SimulatedWorld, Simulation } from '@verdict/runt
 /** So slow a clock does not notice within a script that a majority has fallen silent. */
 const slowClock = 0.01
 
+/** How long a group keeps what is settled: as long as groups do, unless said. */
+export interface Retention {
+  readonly keptEpochs: number
+  readonly epochMs: number
+}
+
 /** Three replicas that a script may kill, part from one another, and look into. */
 export class Group {
   readonly manifest: Manifest
   readonly replicas: readonly SimulatedProcess[]
   readonly #simulation: Simulation
+  readonly #retention: Retention | undefined
   readonly #coordinators = new Map<string, Coordinator>()
   /** Those that lead, as each believes, with their terms. */
   readonly #leading = new Map<string, number>()
 
   /** `prefix` begins the names of the replicas' processes. */
-  constructor(simulation: Simulation, name: string, prefix: string) {
+  constructor(simulation: Simulation, name: string, prefix: string, retention?: Retention) {
     this.#simulation = simulation
+    this.#retention = retention
     const names = [1, 2, 3].map((number) => `${prefix}${number}`)
-    this.manifest = makeManifest(name, names, simulation.random.fork(`manifest of ${prefix}`))
+    const random = simulation.random.fork(`manifest of ${prefix}`)
+    this.manifest = makeManifest(name, names, random, retention?.keptEpochs)
     this.replicas = names.map((replica) => simulation.process(replica, (world) => this.#coordinate(world)))
     for (const { name: replica, disk } of this.replicas) initSimulatedStore({ disk, ...this.#identity(replica) })
   }
@@ -105,6 +114,7 @@ export class Group {
       store,
       world,
       version: 'simulated',
+      ...(this.#retention && { settings: { epochMs: this.#retention.epochMs } }),
       onEvent: (event) => {
         if (event.kind === 'leading') this.#leading.set(world.name, event.term)
         if (event.kind === 'steppedDown') this.#leading.delete(world.name)

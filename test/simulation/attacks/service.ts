@@ -1,5 +1,5 @@
 import { defineParticipant, operation, type ParticipantSettings, refuse, type Serving } from '@verdict/participant'
-import type { InstanceId, TransactionId } from '@verdict/protocol'
+import { groupOf, type InstanceId, parseId, participantName, type TransactionId } from '@verdict/protocol'
 import type { SimulatedProcess, SimulatedWorld, Simulation } from '@verdict/runtime/simulated'
 import { SimulatedDatabase, type SimulatedSession, simulatedResource } from '@verdict/testing'
 import { z } from 'zod'
@@ -76,6 +76,11 @@ export class Service {
   /** Everybody's view of a key: its committed value. */
   balance(key = 'a'): number {
     return Number(this.database.value(key))
+  }
+
+  /** Whether rows of this id may be deleted. */
+  isBelowFloor(id: TransactionId): boolean {
+    return parseId(id).epoch <= (this.database.floors(participantName(this.name)).get(groupOf(id)) ?? 0)
   }
 
   async #serve(world: SimulatedWorld): Promise<void> {

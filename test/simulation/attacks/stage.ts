@@ -3,7 +3,7 @@ import { type DepartingMessage, type SimulatedProcess, Simulation } from '@verdi
 import { describePayload } from '../describe-payload.ts'
 import { statementsOf } from '../told.ts'
 import { Client } from './client.ts'
-import { Group } from './group.ts'
+import { Group, type Retention } from './group.ts'
 import { Service, type ServiceOptions } from './service.ts'
 import { Wire } from './wire.ts'
 
@@ -24,6 +24,8 @@ export function gate(): Gate {
 export interface Cast {
   /** Decides what the script leaves to chance. */
   readonly seed?: number
+  /** How long the group keeps what is settled. */
+  readonly retention?: Retention
   /** Names of services, with what is special about each. */
   readonly services?: Readonly<Record<string, ServiceOptions>>
 }
@@ -41,11 +43,12 @@ export class Stage {
   readonly #told = new Map<TransactionId, Outcome>()
   /** What was found while a role was at work: thrown there, the role would take it for trouble of its own, and go on. */
   #failure: unknown
+  readonly #lone = new Set<TransactionId>()
 
-  private constructor({ seed = 1, services = { alpha: {}, beta: {} } }: Cast) {
+  private constructor({ seed = 1, services = { alpha: {}, beta: {} }, retention }: Cast) {
     this.simulation = new Simulation({ seed, trace: { describe: describePayload } })
     this.wire = new Wire(this.simulation)
-    this.group = new Group(this.simulation, 'main', 'n')
+    this.group = new Group(this.simulation, 'main', 'n', retention)
     for (const [name, options] of Object.entries(services)) {
       const shared = options.shares === undefined ? undefined : this.service(options.shares).database
       this.#services.set(name, new Service(this.simulation, name, options, shared))
@@ -59,6 +62,7 @@ export class Stage {
       }
     })
     this.simulation.afterEachStep(() => {
+      this.#noteLone()
       if (this.#failure !== undefined) throw this.#failure
     })
   }
@@ -168,12 +172,19 @@ export class Stage {
   #checkAcknowledged(from: string, id: TransactionId, outcome: Outcome): void {
     const service = this.#all().find(({ instances }) => instances.some(({ name }) => name === from))
     const row = service?.database.rows().find((found) => found.id === id && found.participant === service.name)
+    // The floor is as good as a tombstone.
+    if (row === undefined && outcome === 'aborted' && service?.isBelowFloor(id) === true) return
     if (row?.state !== outcome) throw new Error(`${from} says ${outcome} of ${id}; its row says ${row?.state}.`)
   }
 
-  /** Whether a participant has decided it by a row of its own. */
+  /** Whether a participant has decided it by a row of its own, which may be forgotten since. */
   #isLone(id: TransactionId): boolean {
-    return this.#all().some(({ database }) => database.rows().some((row) => row.id === id && row.mode === 'lone'))
+    return this.#lone.has(id)
+  }
+
+  #noteLone(): void {
+    for (const { database } of this.#all())
+      for (const { id, mode } of database.rows()) if (mode === 'lone') this.#lone.add(id)
   }
 
   /** At rest each branch has its effects once when committed was told, and none otherwise; money is neither made nor lost. */

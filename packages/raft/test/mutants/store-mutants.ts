@@ -1,60 +1,64 @@
-import { histories, type Mutant, test } from './mutant.ts'
+import { type Mutant, test } from '../../../../test/mutants/mutant.ts'
+import { histories } from './histories.ts'
 
 /** What is on disk, and what comes back from it. */
 export const storeMutants: readonly Mutant[] = [
   {
     fault: `values of an earlier snapshot are taken for the new one's`,
-    file: 'medium-store.ts',
+    file: 'raft/medium-store.ts',
     code: 'generation: this.leftovers.newGeneration() }',
     replacement: 'generation: this.base.generation + 1 }',
     caughtBy: [
-      test('lmdb-store', 'a snapshot that is begun anew has nothing of the one before, nor of one that was installed'),
+      test(
+        'raft/lmdb-store',
+        'a snapshot that is begun anew has nothing of the one before, nor of one that was installed',
+      ),
     ],
   },
   {
     fault: 'an installed snapshot leaves the log behind it',
-    file: 'medium-store.ts',
+    file: 'raft/medium-store.ts',
     code: 'this.removeBlocks(writer, plus(index, 1), lastIndex)',
     replacement: '',
     caughtBy: [
       test(
-        'lmdb-store',
+        'raft/lmdb-store',
         'an installed snapshot is the space, the base and the membership; the log that it replaces is gone',
       ),
     ],
   },
   {
     fault: 'a snapshot forgets the membership, on disk',
-    file: 'medium-store.ts',
+    file: 'raft/medium-store.ts',
     code: 'const state: StoredState = { hardState, appliedIndex: index, membership }',
     replacement: 'const state: StoredState = { hardState, appliedIndex: index, membership: this.state.membership }',
     caughtBy: [
       test(
-        'simulated-store',
+        'raft/simulated-store',
         'an installed snapshot is the space, the base and the membership; the log that it replaces is gone',
       ),
     ],
   },
   {
     fault: 'entries are compacted that are not applied on disk',
-    file: 'medium-store.ts',
+    file: 'raft/medium-store.ts',
     code: 'invariant(index <= state.appliedIndex,',
     replacement: 'invariant(index >= 0,',
     caughtBy: [
       test(
-        'simulated-store',
+        'raft/simulated-store',
         'entries that are not applied on disk are never compacted, nor more at a time than one write may remove',
       ),
     ],
   },
   {
     fault: 'an installed snapshot leaves the old space',
-    file: 'medium-store.ts',
+    file: 'raft/medium-store.ts',
     code: 'const nextBase: StoredBase = { index, term, generation: staged.generation }',
     replacement: 'const nextBase: StoredBase = { index, term, generation: base.generation }',
     caughtBy: [
       test(
-        'simulated-store',
+        'raft/simulated-store',
         'staged values are no part of the space, and staging goes on after a restart where it was',
       ),
       histories,
@@ -62,147 +66,168 @@ export const storeMutants: readonly Mutant[] = [
   },
   {
     fault: 'a snapshot older than the space is installed',
-    file: 'medium-store.ts',
+    file: 'raft/medium-store.ts',
     code: 'index > this.state.appliedIndex,\n      `snapshot',
     replacement: 'index >= 0,\n      `snapshot',
-    caughtBy: [test('simulated-store', 'a snapshot that is not staged, or older than the space, is not installed')],
+    caughtBy: [
+      test('raft/simulated-store', 'a snapshot that is not staged, or older than the space, is not installed'),
+    ],
   },
   {
     fault: 'another snapshot than the staged one is installed',
-    file: 'medium-store.ts',
+    file: 'raft/medium-store.ts',
     code: 'invariant(staged !== undefined && isSameSnapshot(staged.header, header),',
     replacement: 'invariant(staged !== undefined,',
-    caughtBy: [test('simulated-store', 'a snapshot that is not staged, or older than the space, is not installed')],
+    caughtBy: [
+      test('raft/simulated-store', 'a snapshot that is not staged, or older than the space, is not installed'),
+    ],
   },
   {
     fault: 'a chunk is staged behind a gap',
-    file: 'medium-store.ts',
+    file: 'raft/medium-store.ts',
     code: 'invariant(continues, `the chunk',
     replacement: 'invariant(continues || staged !== undefined, `the chunk',
-    caughtBy: [test('simulated-store', 'a chunk that does not continue what is staged is no chunk')],
+    caughtBy: [test('raft/simulated-store', 'a chunk that does not continue what is staged is no chunk')],
   },
   {
     fault: 'a store goes on writing after a write that failed',
-    file: 'medium-store.ts',
+    file: 'raft/medium-store.ts',
     code: 'if (this.failure !== undefined) throw this.failure',
     replacement: '',
-    caughtBy: [test('lmdb-store', 'a store that has grown beyond its limit takes no more writes, and says so')],
+    caughtBy: [test('raft/lmdb-store', 'a store that has grown beyond its limit takes no more writes, and says so')],
   },
   {
     fault: 'starts are not counted',
-    file: 'medium-store.ts',
+    file: 'raft/medium-store.ts',
     code: 'this.starts = runs.starts + 1',
     replacement: 'this.starts = Math.max(runs.starts, 1)',
     caughtBy: [
-      test('simulated-store', 'starts are counted once there is a write, and the highest of others are remembered'),
+      test(
+        'raft/simulated-store',
+        'starts are counted once there is a write, and the highest of others are remembered',
+      ),
     ],
   },
   {
     fault: 'the count of starts never gets to the disk',
-    file: 'medium-store.ts',
+    file: 'raft/medium-store.ts',
     code: 'private isNumbered = false',
     replacement: 'private isNumbered = true',
     caughtBy: [
-      test('simulated-store', 'starts are counted once there is a write, and the highest of others are remembered'),
+      test(
+        'raft/simulated-store',
+        'starts are counted once there is a write, and the highest of others are remembered',
+      ),
     ],
   },
   {
     fault: 'the starts of others are forgotten',
-    file: 'medium-store.ts',
+    file: 'raft/medium-store.ts',
     code: 'if (peerStarts !== undefined) this.putRuns(writer, peerStarts)',
     replacement: '',
     caughtBy: [
-      test('simulated-store', 'starts are counted once there is a write, and the highest of others are remembered'),
+      test(
+        'raft/simulated-store',
+        'starts are counted once there is a write, and the highest of others are remembered',
+      ),
     ],
   },
   {
     fault: 'a log whose terms go back is opened',
-    file: 'medium-store.ts',
+    file: 'raft/medium-store.ts',
     code: 'if (entry.index !== index || entry.term < term) throw',
     replacement: 'if (entry.index !== index) throw',
-    caughtBy: [test('simulated-store', 'what is applied never goes back, and a log whose terms do is damaged')],
+    caughtBy: [test('raft/simulated-store', 'what is applied never goes back, and a log whose terms do is damaged')],
   },
   {
     fault: 'damage on disk is not noticed',
-    file: 'lmdb-medium.ts',
+    file: 'raft/lmdb-medium.ts',
     code: 'const bytes = unseal(value, key)',
     replacement: 'const bytes = value.subarray(4)',
-    caughtBy: [test('lmdb-store', 'an entry that is not what was written is noticed, and the error says what to do')],
+    caughtBy: [
+      test('raft/lmdb-store', 'an entry that is not what was written is noticed, and the error says what to do'),
+    ],
   },
   {
     fault: 'a snapshot is read while it changes',
-    file: 'lmdb-medium.ts',
+    file: 'raft/lmdb-medium.ts',
     code: 'super(database, place, transaction)',
     replacement: 'super(database, place)',
     caughtBy: [
       test(
-        'lmdb-store',
+        'raft/lmdb-store',
         'a reader shows the space, and the index and term that it belongs to, as they were when it was opened',
       ),
     ],
   },
   {
     fault: 'a store grows without limit',
-    file: 'lmdb-medium.ts',
+    file: 'raft/lmdb-medium.ts',
     code: 'if (bytes <= this.maxMapBytes) return',
     replacement: 'if (bytes >= 0) return',
-    caughtBy: [test('lmdb-store', 'a store that has grown beyond its limit takes no more writes, and says so')],
+    caughtBy: [test('raft/lmdb-store', 'a store that has grown beyond its limit takes no more writes, and says so')],
   },
   {
     fault: 'a restart throws away what was staged',
-    file: 'leftovers.ts',
+    file: 'raft/leftovers.ts',
     code: 'generation !== base.generation && generation !== staged?.generation',
     replacement: 'generation !== base.generation',
     caughtBy: [
-      test('lmdb-store', 'staged values are no part of the space, and staging goes on after a restart where it was'),
+      test(
+        'raft/lmdb-store',
+        'staged values are no part of the space, and staging goes on after a restart where it was',
+      ),
     ],
   },
   {
     fault: `a restart takes the values of an earlier snapshot for the next one's`,
-    file: 'leftovers.ts',
+    file: 'raft/leftovers.ts',
     code: 'this.lastGeneration = Math.max(base.generation, staged?.generation ?? 0, ...found)',
     replacement: 'this.lastGeneration = base.generation',
-    caughtBy: [test('lmdb-store', 'a snapshot that is begun anew after a restart has nothing of the one before')],
+    caughtBy: [test('raft/lmdb-store', 'a snapshot that is begun anew after a restart has nothing of the one before')],
   },
   {
     fault: 'a store of a later version is opened',
-    file: 'record.ts',
+    file: 'raft/record.ts',
     code: '|| foundVersion > version) {',
     replacement: ') {',
     caughtBy: [
-      test('lmdb-store', 'a store of version 1 is opened as it is, and is of this version from the first write on'),
+      test(
+        'raft/lmdb-store',
+        'a store of version 1 is opened as it is, and is of this version from the first write on',
+      ),
     ],
   },
   {
     fault: 'whoever came back from an older copy is heard',
-    file: 'peer-starts.ts',
+    file: 'raft/peer-starts.ts',
     code: 'if (own <= known) return own === known',
     replacement: 'if (own <= known) return true',
-    caughtBy: [test('outdated-store', 'whoever was heard with a later start is not heard with an earlier one')],
+    caughtBy: [test('raft/outdated-store', 'whoever was heard with a later start is not heard with an earlier one')],
   },
   {
     fault: 'a store that was replaced by an older copy goes on',
-    file: 'peer-starts.ts',
+    file: 'raft/peer-starts.ts',
     code: 'if (heard > this.own) throw outdated(this.place, this.own, from, heard)',
     replacement: '',
-    caughtBy: [test('outdated-store', 'a replica that others have heard with a later start stops')],
+    caughtBy: [test('raft/outdated-store', 'a replica that others have heard with a later start stops')],
   },
   {
     fault: 'a restart forgets the vote',
-    file: 'record.ts',
+    file: 'raft/record.ts',
     code: 'encode({ ...hardState, appliedIndex',
     replacement: 'encode({ term: hardState.term, appliedIndex',
-    caughtBy: [test('simulated-store', 'what was written is there when the store is opened again'), histories],
+    caughtBy: [test('raft/simulated-store', 'what was written is there when the store is opened again'), histories],
   },
   {
     fault: 'what a write under way forgets is still read',
-    file: 'medium-store.ts',
+    file: 'raft/medium-store.ts',
     code: `this.base = nextBase
     await`,
     replacement: 'await',
     caughtBy: [
       test(
-        'simulated-store',
+        'raft/simulated-store',
         'what a write under way forgets is no part of the log any more, though the write may not have been told of yet',
       ),
       histories,
@@ -210,12 +235,12 @@ export const storeMutants: readonly Mutant[] = [
   },
   {
     fault: 'a log that is cut in the middle of a block loses the part of it that stays',
-    file: 'medium-store.ts',
+    file: 'raft/medium-store.ts',
     code: 'this.putBlocks(writer, head)',
     replacement: '',
     caughtBy: [
       test(
-        'log-blocks',
+        'raft/log-blocks',
         'a log in blocks is the log that was written, however it was added to, cut off, overwritten and compacted',
       ),
       histories,
@@ -223,24 +248,24 @@ export const storeMutants: readonly Mutant[] = [
   },
   {
     fault: 'a log that is cut in the middle of a block keeps an entry too many',
-    file: 'log-blocks.ts',
+    file: 'raft/log-blocks.ts',
     code: 'filter((entry) => entry.index < index)',
     replacement: 'filter((entry) => entry.index <= index)',
     caughtBy: [
       test(
-        'log-blocks',
+        'raft/log-blocks',
         'a log in blocks is the log that was written, however it was added to, cut off, overwritten and compacted',
       ),
     ],
   },
   {
     fault: 'a block is looked for under its first entry',
-    file: 'log-blocks.ts',
+    file: 'raft/log-blocks.ts',
     code: 'view.blocks(from, plus(to, maxBlockEntries - 1))',
     replacement: 'view.blocks(from, to)',
     caughtBy: [
       test(
-        'log-blocks',
+        'raft/log-blocks',
         'a log in blocks is the log that was written, however it was added to, cut off, overwritten and compacted',
       ),
       histories,

@@ -5,6 +5,8 @@ import {
   type Digest,
   type Epoch,
   encodePayload,
+  type GroupId,
+  groupId,
   groupName,
   makeId,
   makeIncarnation,
@@ -25,10 +27,14 @@ const digestLength = 26
 /** A store with the means to put branches into the states that a rule speaks of. */
 export class Bench<Session extends object> {
   readonly store: StoreUnderTest<Session>
+  /** The group of aged notes. Names of prepared branches of several stores may meet in one server: each bench has a group of its own. */
+  readonly group: GroupId
+  readonly #incarnation = makeIncarnation(randomBytes(8))
   readonly #started: Resource<Session>[] = []
 
   constructor(store: StoreUnderTest<Session>) {
     this.store = store
+    this.group = groupId(groupName('main'), this.#incarnation)
   }
 
   /** Starts one more instance. Where the store has one owner only, the instance before is stopped first. */
@@ -69,6 +75,38 @@ export class Bench<Session extends object> {
     return { id: makeTransactionId(), digest: makeDigest(), token: makeToken<Token>(randomBytes(12)), ...given }
   }
 
+  /** A note of the bench's group with this epoch. */
+  aged(epoch: number): BranchNote {
+    return this.note({ id: makeTransactionId(epoch as Epoch, this.#incarnation) })
+  }
+
+  /** Raises the floor of the bench's group. */
+  raise(resource: Resource<Session>, floor: number): Promise<'raised' | 'stood'> {
+    return resource.raiseFloor(this.group, floor as Epoch)
+  }
+
+  /** Goes through all rows of the bench's group below its floor, in pages. */
+  async collect(resource: Resource<Session>, limit: number): Promise<{ deleted: number; logged: TransactionId[] }> {
+    const all = { deleted: 0, logged: [] as TransactionId[] }
+    let after: TransactionId | undefined
+    do {
+      const { deleted, logged, last } = await resource.collect(this.group, limit, after)
+      assert.ok(deleted + logged.length <= limit, `a page of ${limit} has ${deleted} deleted and ${logged.length} kept`)
+      all.deleted += deleted
+      all.logged.push(...logged.map(({ id }) => id))
+      after = last
+    } while (after !== undefined)
+    return all
+  }
+
+  /** A branch of the bench's group that was committed, or buried, with a value under a key of its own. */
+  async ended(resource: Resource<Session>, epoch: number, state: 'committed' | 'aborted'): Promise<BranchNote> {
+    const note = this.aged(epoch)
+    await this.prepared(resource, note.id, 'first', note)
+    assert.equal(await resource.finish(note, state), 'done')
+    return note
+  }
+
   /** Results as a one-shot has them. */
   results(text: string): NonNullable<BranchNote['results']> {
     return [encodePayload({ text }, 'a result')]
@@ -102,8 +140,12 @@ export class Bench<Session extends object> {
   }
 
   /** A branch that has written the value and is committed alone for certain. */
-  async committed(resource: Resource<Session>, key: string, value: string): Promise<BranchNote> {
-    const note = this.note()
+  async committed(
+    resource: Resource<Session>,
+    key: string,
+    value: string,
+    note: BranchNote = this.note(),
+  ): Promise<BranchNote> {
     const branch = await this.written(resource, key, value)
     assert.deepEqual(await branch.commit({ ...note, rowAlways: false }), { kind: 'committed' })
     return note
@@ -151,9 +193,9 @@ export class Bench<Session extends object> {
 }
 
 // Unlike those of other tests: several stores may live in one server, where names of prepared branches must not meet.
-function makeTransactionId(): TransactionId {
-  const [group, owner, incarnation] = [groupName('main'), ownerName('checkout'), makeIncarnation(randomBytes(8))]
-  return makeId({ group, incarnation, epoch: 1 as Epoch, owner, mark: 'once' }, randomBytes(12))
+function makeTransactionId(epoch = 1 as Epoch, incarnation = makeIncarnation(randomBytes(8))): TransactionId {
+  const [group, owner] = [groupName('main'), ownerName('checkout')]
+  return makeId({ group, incarnation, epoch, owner, mark: 'once' }, randomBytes(12))
 }
 
 function makeDigest(): Digest {

@@ -1,6 +1,7 @@
 import { Bench } from './bench.ts'
 import { committingRules } from './committing.ts'
 import { finishingRules } from './finishing.ts'
+import { forgettingRules } from './forgetting.ts'
 import type { ResourceHarness, Rule } from './harness.ts'
 import { lookingRules } from './looking.ts'
 import { openingRules } from './opening.ts'
@@ -13,6 +14,7 @@ const resourceRules: readonly Rule[] = [
   ...committingRules,
   ...finishingRules,
   ...lookingRules,
+  ...forgettingRules,
 ]
 
 /** The two functions that the suite needs of a test runner: vitest's, node:test's and others' will do. */

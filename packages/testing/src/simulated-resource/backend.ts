@@ -1,5 +1,7 @@
 import { LockTimeoutError } from '@verdict/lmdb/internal'
-import type { ParticipantName, TransactionId } from '@verdict/protocol'
+import type { Collected } from '@verdict/participant'
+import type { Epoch, GroupId, ParticipantName, TransactionId } from '@verdict/protocol'
+import { collectedOf, isLogged, passing } from './floor.ts'
 import type { Server, Transaction } from './server.ts'
 import { SimulatedSqlError, sqlStates } from './sql-error.ts'
 import { type BranchName, type JournalRow, type PreparedTransaction, rowKey, type SimulatedValue } from './tables.ts'
@@ -110,6 +112,37 @@ export class Backend {
 
   readRow(participant: ParticipantName, id: TransactionId): JournalRow | undefined {
     return this.#server.tables.rows.get(rowKey(participant, id))
+  }
+
+  /** Whether an id is at or below the floor, as it is now: as a statement of its own reads it, at READ COMMITTED. */
+  isExpired(participant: ParticipantName, id: TransactionId): boolean {
+    return this.#server.tables.isExpired(participant, id)
+  }
+
+  floors(participant: ParticipantName): ReadonlyMap<GroupId, Epoch> {
+    return this.#server.tables.floors(participant)
+  }
+
+  raiseFloor(participant: ParticipantName, group: GroupId, epoch: Epoch): Promise<boolean> {
+    return this.#server.raiseFloor(participant, group, epoch)
+  }
+
+  async collect(
+    participant: ParticipantName,
+    group: GroupId,
+    limit: number,
+    after: TransactionId | undefined,
+  ): Promise<Collected> {
+    const passed = passing(this.#server.tables, participant, group, after).slice(0, limit)
+    const collected = collectedOf(passed, limit)
+    await this.#server.deleteRows(passed.filter(({ id }) => !collected.logged.some((row) => row.id === id)))
+    return collected
+  }
+
+  /** Deletes committed rows of logged transactions, as far as they are at or below the floor. */
+  forget(participant: ParticipantName, ids: readonly TransactionId[]): Promise<void> {
+    const rows = ids.flatMap((id) => this.readRow(participant, id) ?? [])
+    return this.#server.deleteRows(rows.filter((row) => isLogged(row) && this.isExpired(participant, row.id)))
   }
 
   history(): number {

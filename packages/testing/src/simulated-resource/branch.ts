@@ -33,7 +33,7 @@ export class SimulatedBranch implements OpenBranch<SimulatedSession> {
     this.#isOpen = false
     try {
       if (note.serializable || (await this.#connection.request((backend) => backend.hasWritten()))) {
-        return (await this.#insertRow(note, 'logged')) ?? (await this.#prepare(note))
+        return (await this.#insertRow(note, 'logged')) ?? (await this.#checkFloor(note)) ?? (await this.#prepare(note))
       }
       const ended = await this.#connection.request((backend) => backend.commit())
       return ended === 'committed' ? { kind: 'read-only' } : refusedAfterFailure
@@ -50,7 +50,7 @@ export class SimulatedBranch implements OpenBranch<SimulatedSession> {
     this.#isOpen = false
     try {
       if (note.rowAlways || (await this.#connection.request((backend) => backend.hasWritten()))) {
-        return (await this.#insertRow(note, 'lone')) ?? (await this.#commit())
+        return (await this.#insertRow(note, 'lone')) ?? (await this.#checkFloor(note)) ?? (await this.#commit())
       }
       const ended = await this.#connection.request((backend) => backend.commit())
       return ended === 'committed' ? { kind: 'read-only' } : refusedAfterFailure
@@ -89,6 +89,12 @@ export class SimulatedBranch implements OpenBranch<SimulatedSession> {
       if (isSqlState(error, sqlStates.lockNotAvailable)) return { kind: 'busy' }
       throw error
     }
+  }
+
+  /** After the row was written: whoever deleted one before it had raised the floor by then (rule R12). */
+  async #checkFloor({ id }: BranchNote): Promise<{ readonly kind: 'expired' } | undefined> {
+    const expired = await this.#connection.request((backend) => backend.isExpired(this.#participant, id))
+    return expired ? { kind: 'expired' } : undefined
   }
 
   async #prepare({ id, digest, token, trace }: BranchNote): Promise<PrepareResult> {

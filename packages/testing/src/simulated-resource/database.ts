@@ -1,5 +1,5 @@
 import type { LockMode } from '@verdict/lmdb/internal'
-import type { ParticipantName, TransactionId } from '@verdict/protocol'
+import type { Epoch, GroupId, ParticipantName, TransactionId } from '@verdict/protocol'
 import type { Clock, Random } from '@verdict/runtime'
 import { Backend } from './backend.ts'
 import { Connection } from './connection.ts'
@@ -148,6 +148,11 @@ export class SimulatedDatabase {
   /** All rows of the journal. */
   rows(): readonly JournalRow[] {
     return [...this.#server.tables.rows.values()]
+  }
+
+  /** The floors of a participant. */
+  floors(participant: ParticipantName): ReadonlyMap<GroupId, Epoch> {
+    return this.#server.tables.floors(participant)
   }
 
   /** All prepared branches. */

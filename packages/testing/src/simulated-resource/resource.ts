@@ -1,5 +1,6 @@
 import {
   type BranchKey,
+  type Collected,
   type HeldRow,
   type OpenBranch,
   type OpenOptions,
@@ -9,7 +10,7 @@ import {
   ResourceRefusal,
   type Row,
 } from '@verdict/participant'
-import type { Digest, Outcome, ParticipantName, Reason, TransactionId } from '@verdict/protocol'
+import type { Digest, Epoch, GroupId, Outcome, ParticipantName, Reason, TransactionId } from '@verdict/protocol'
 import type { Clock } from '@verdict/runtime'
 import type { Backend } from './backend.ts'
 import { SimulatedBranch } from './branch.ts'
@@ -30,6 +31,8 @@ export interface SimulatedResourceOptions {
   /** How long writing a journal row may wait for another one of the same id. Default 50. */
   readonly rowTimeoutMs?: number
 }
+
+type Buried = 'done' | 'exists' | 'busy' | 'expired'
 
 const defaultCapacity = 256 // well below the server's prepared transactions, for three instances
 const defaultRowTimeoutMs = 50 // some flushes of the database: whoever holds it longer is prepared or stuck
@@ -93,7 +96,8 @@ class SimulatedResource implements Resource<SimulatedSession> {
       )
       if (ending !== 'aborted') return 'done' as const
       // Another branch of this id may have come in between; whoever asks again will find it.
-      return (await this.#bury(connection, id, digest)) === 'done' ? 'done' : 'busy'
+      const buried = await this.#bury(connection, id, digest)
+      return buried === 'done' || buried === 'expired' ? 'done' : 'busy'
     }).catch((error: unknown) => {
       if (isSqlState(error, sqlStates.undefinedPrepared)) return 'absent'
       if (isSqlState(error, sqlStates.preparedBusy) || error instanceof ConnectionLostError) return 'busy'
@@ -123,11 +127,29 @@ class SimulatedResource implements Resource<SimulatedSession> {
     })
   }
 
-  async tombstone(id: TransactionId, digest: Digest): Promise<'done' | 'exists' | 'busy'> {
+  async tombstone(id: TransactionId, digest: Digest): Promise<Buried> {
     return this.#ask((connection) => this.#bury(connection, id, digest)).catch((error: unknown) => {
       if (error instanceof ConnectionLostError) return 'busy'
       throw error
     })
+  }
+
+  async raiseFloor(group: GroupId, floor: Epoch): Promise<'raised' | 'stood'> {
+    const raise = (backend: Backend): Promise<boolean> => backend.raiseFloor(this.#name(), group, floor)
+    return (await this.#ask((connection) => connection.request(raise))) ? 'raised' : 'stood'
+  }
+
+  async floors(): Promise<ReadonlyMap<GroupId, Epoch>> {
+    return this.#ask((connection) => connection.request((backend) => backend.floors(this.#name())))
+  }
+
+  async collect(group: GroupId, limit: number, after?: TransactionId): Promise<Collected> {
+    const collect = (backend: Backend): Promise<Collected> => backend.collect(this.#name(), group, limit, after)
+    return this.#ask((connection) => connection.request(collect))
+  }
+
+  async forget(ids: readonly TransactionId[]): Promise<void> {
+    return this.#ask((connection) => connection.request((backend) => backend.forget(this.#name(), ids)))
   }
 
   explain(error: unknown): Reason | undefined {
@@ -138,11 +160,15 @@ class SimulatedResource implements Resource<SimulatedSession> {
     this.#database.disconnect(this.#instance)
   }
 
-  async #bury(connection: Connection, id: TransactionId, digest: Digest): Promise<'done' | 'exists' | 'busy'> {
+  async #bury(connection: Connection, id: TransactionId, digest: Digest): Promise<Buried> {
     const row: JournalRow = { participant: this.#name(), id, digest, state: 'aborted' }
     try {
       await connection.request((backend) => backend.begin(this.#rowTimeoutMs))
       await connection.request((backend) => backend.insertRow(row, this.#rowTimeoutMs))
+      if (await connection.request((backend) => backend.isExpired(this.#name(), id))) {
+        await connection.request((backend) => backend.rollback())
+        return 'expired'
+      }
       await connection.request((backend) => backend.commit())
       return 'done'
     } catch (error) {

@@ -1,5 +1,5 @@
 import { LockTable } from '@verdict/lmdb/internal'
-import type { TransactionId } from '@verdict/protocol'
+import type { Epoch, GroupId, ParticipantName, TransactionId } from '@verdict/protocol'
 import type { Clock } from '@verdict/runtime'
 import type { WriteAheadLog } from './log.ts'
 import { SimulatedSqlError, sqlStates } from './sql-error.ts'
@@ -122,6 +122,21 @@ export class Server {
     if (!failed && (writes.size > 0 || row)) await this.#appendAndApply({ kind: 'commit', writes, ...(row && { row }) })
     this.locks.release(transaction)
     return failed ? 'rolled-back' : 'committed'
+  }
+
+  /** Raises the floor of a group; false when it is there already. */
+  async raiseFloor(participant: ParticipantName, group: GroupId, epoch: Epoch): Promise<boolean> {
+    if ((this.tables.floor(participant, group) ?? 0) >= epoch) {
+      await this.flush()
+      return false
+    }
+    await this.#appendAndApply({ kind: 'floor', participant, group, epoch })
+    return true
+  }
+
+  async deleteRows(rows: readonly JournalRow[]): Promise<void> {
+    const there = rows.filter((row) => this.hasRow(row))
+    if (there.length > 0) await this.#appendAndApply({ kind: 'delete', rows: there })
   }
 
   /** Those prepared for at least `minAgeMs`, in the order of their preparation. */

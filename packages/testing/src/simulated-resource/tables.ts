@@ -1,6 +1,18 @@
 import type { LockMode } from '@verdict/lmdb/internal'
 import type { Mode } from '@verdict/participant'
-import type { Digest, Outcome, ParticipantName, Payload, Token, TraceContext, TransactionId } from '@verdict/protocol'
+import {
+  type Digest,
+  type Epoch,
+  type GroupId,
+  groupOf,
+  type Outcome,
+  type ParticipantName,
+  type Payload,
+  parseId,
+  type Token,
+  type TraceContext,
+  type TransactionId,
+} from '@verdict/protocol'
 
 /** What the simulated table holds under a key. */
 export type SimulatedValue = string | number
@@ -21,6 +33,7 @@ export interface JournalRow {
   readonly state: Outcome
   /** Of a committed row. */
   readonly token?: Token
+  /** Who decided it; its group's log unless said. */
   readonly mode?: Mode
   readonly results?: readonly Payload[]
 }
@@ -48,6 +61,8 @@ export type LogRecord =
   | { readonly kind: 'commit'; readonly writes: ReadonlyMap<string, SimulatedValue>; readonly row?: JournalRow }
   | { readonly kind: 'prepare'; readonly prepared: PreparedTransaction }
   | { readonly kind: 'commit-prepared' | 'rollback-prepared'; readonly name: BranchName }
+  | { readonly kind: 'floor'; readonly participant: ParticipantName; readonly group: GroupId; readonly epoch: Epoch }
+  | { readonly kind: 'delete'; readonly rows: readonly JournalRow[] }
 
 export function nameKey({ participant, id, digest, token }: BranchName): string {
   return `${participant}_${id}_${digest}_${token}`
@@ -57,12 +72,17 @@ export function rowKey(participant: ParticipantName, id: TransactionId): string 
   return `${participant}_${id}`
 }
 
+function floorKey(participant: ParticipantName, group: GroupId): string {
+  return `${participant}_${group}`
+}
+
 /** What the log amounts to: the same records give the same tables. */
 export class Tables {
   readonly values: Map<string, SimulatedValue> = new Map<string, SimulatedValue>()
   readonly rows: Map<string, JournalRow> = new Map<string, JournalRow>()
   readonly prepared: Map<string, PreparedTransaction> = new Map<string, PreparedTransaction>()
   readonly effects: CommittedEffect[] = []
+  readonly #floors = new Map<string, { readonly group: GroupId; readonly epoch: Epoch }>()
 
   apply(record: LogRecord): void {
     switch (record.kind) {
@@ -82,7 +102,32 @@ export class Tables {
       case 'rollback-prepared':
         this.#end(record.name)
         break
+      case 'floor':
+        this.#raise(record)
+        break
+      case 'delete':
+        for (const { participant, id } of record.rows) this.rows.delete(rowKey(participant, id))
+        break
     }
+  }
+
+  floor(participant: ParticipantName, group: GroupId): Epoch | undefined {
+    return this.#floors.get(floorKey(participant, group))?.epoch
+  }
+
+  floors(participant: ParticipantName): ReadonlyMap<GroupId, Epoch> {
+    const all = [...this.#floors].filter(([key, { group }]) => key === floorKey(participant, group))
+    return new Map(all.map(([, { group, epoch }]) => [group, epoch]))
+  }
+
+  isExpired(participant: ParticipantName, id: TransactionId): boolean {
+    const floor = this.floor(participant, groupOf(id))
+    return floor !== undefined && parseId(id).epoch <= floor
+  }
+
+  /** Of two that were raised at the same time the higher one stays, whichever came last. */
+  #raise({ participant, group, epoch }: Extract<LogRecord, { kind: 'floor' }>): void {
+    if (epoch > (this.floor(participant, group) ?? 0)) this.#floors.set(floorKey(participant, group), { group, epoch })
   }
 
   /** A local transaction with a row of its own was a lone branch: its effects are final. */

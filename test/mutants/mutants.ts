@@ -1,14 +1,19 @@
-/** Takes rules out of the sources, one at a time, and sees that each is missed: `npm run mutants`, or some of them: `npm run mutants -- snapshot`. */
+/**
+ * Takes rules out of the sources, one at a time, and sees that each is missed: `npm run mutants`, or one list of them:
+ * `npm run mutants -- protocol`, or some: `npm run mutants -- raft snapshot`.
+ */
 import { availableParallelism } from 'node:os'
-import { coreMutants } from './core-mutants.ts'
-import { membershipMutants } from './membership-mutants.ts'
+import { raftMutants } from '../../packages/raft/test/mutants/raft-mutants.ts'
 import { type Catcher, describe, type Mutant } from './mutant.ts'
-import { snapshotMutants } from './snapshot-mutants.ts'
-import { storeMutants } from './store-mutants.ts'
+import { protocolMutants } from './protocol/protocol-mutants.ts'
 import { Workbench } from './workbench.ts'
 
-const words = process.argv.slice(2)
-const mutants = [...coreMutants, ...membershipMutants, ...snapshotMutants, ...storeMutants].filter(({ fault, file }) =>
+const lists: Readonly<Record<string, readonly Mutant[]>> = { raft: raftMutants, protocol: protocolMutants }
+
+const [first = '', ...others] = process.argv.slice(2)
+const chosen = lists[first]
+const words = chosen === undefined && first !== '' ? [first, ...others] : others
+const mutants = (chosen ?? Object.values(lists).flat()).filter(({ fault, file }) =>
   words.every((word) => `${file} ${fault}`.includes(word)),
 )
 const startedMs = performance.now()
@@ -20,11 +25,10 @@ process.exitCode = problems.length === 0 && mutants.length > 0 ? 0 : 1
 
 /** A test that fails already before anything is taken out would catch everything. The histories are those that `npm test` runs. */
 async function problemsWithoutMutants(): Promise<readonly string[] | undefined> {
-  const catchers = mutants.flatMap(({ caughtBy }) => caughtBy)
-  const files = new Set(catchers.flatMap((catcher) => (catcher.kind === 'test' ? [catcher.file] : [])))
-  if (files.size === 0) return undefined
+  const tests = mutants.flatMap(({ caughtBy }) => caughtBy).filter((catcher) => catcher.kind === 'test')
+  if (tests.length === 0) return undefined
   await using bench = await Workbench.open()
-  const { failed, output } = await bench.runFiles([...files])
+  const { failed, output } = await bench.runTests(tests)
   return failed ? [`This fails without any mutant:\n${output}`] : undefined
 }
 
@@ -37,7 +41,7 @@ async function catchAll(): Promise<readonly string[]> {
       found.push(...(await catchOne(bench, mutant)))
     }
   }
-  await Promise.all(Array.from({ length: availableParallelism() }, work))
+  await Promise.all(Array.from({ length: Math.min(availableParallelism(), mutants.length) }, work))
   return found
 }
 
