@@ -106,6 +106,8 @@ export const rareStates: Readonly<Record<string, string>> = {
   'R3 release × prepared otherwise': 'a late release',
   'R5 later call × prepared': 'a late copy of a call',
   'R8 nothing × released': 'an operator releases a branch while something else ends it',
+  'R8 open × expired': 'a late answer',
+  'R8 prepared otherwise × expired': 'an answer about another list arrives late',
   'R8 open × released': 'the same, and the id is opened again',
   'R8 open × discard': 'a late answer',
   'R8 open × pending': 'a late answer',
