@@ -117,7 +117,7 @@ export const authorityMutants: readonly ProtocolMutant[] = [
     replacement: `const marked: StoredRecord = { ...record, outcome: 'aborted', hazards }`,
     caughtBy: [
       test(
-        'coordinator/decisions',
+        'coordinator/resolving',
         'a resolution ends the alarm and lets the record settle, and leaves the outcome as it is',
       ),
     ],
