@@ -23,7 +23,6 @@ import {
 import type { BusMessage, Subscription, World } from '@verdict/runtime'
 import {
   type Applied,
-  decisions,
   epochOf,
   hazardousCount,
   horizonOf,
@@ -32,10 +31,12 @@ import {
   unsettledCount,
 } from './decisions.ts'
 import type { CoordinatorEvent } from './event.ts'
+import { formatOf } from './format.ts'
 import { Leader } from './leader.ts'
 import { groupIdOf, type Manifest, ManifestError } from './manifest.ts'
 import { CoordinatorMetering } from './metering.ts'
 import { Post } from './post.ts'
+import { type Release, thisRelease } from './release.ts'
 import { type CoordinatorSettings, defaultSettings } from './settings.ts'
 
 /** Most unsettled transactions that a status report counts; more are told as this number. */
@@ -70,10 +71,13 @@ export interface Coordinator {
 
 /**
  * Starts one replica: Raft, the decisions on its log, and a leader's work whenever it leads.
- * @throws ManifestError when the manifest does not name the replica.
+ * @throws ManifestError when the manifest does not name the replica, UnreadableStateError when a later release wrote its state.
  */
-export async function startCoordinator(options: CoordinatorOptions): Promise<Coordinator> {
-  const running = new RunningCoordinator(options)
+export async function startCoordinator(
+  options: CoordinatorOptions,
+  release: Release = thisRelease,
+): Promise<Coordinator> {
+  const running = new RunningCoordinator(options, release)
   await running.start()
   return running
 }
@@ -81,6 +85,7 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
 class RunningCoordinator implements Coordinator {
   readonly group: GroupId
   private readonly options: CoordinatorOptions
+  private readonly release: Release
   private readonly namespace: Namespace
   private readonly subjects: Subjects
   private readonly post: Post
@@ -93,7 +98,7 @@ class RunningCoordinator implements Coordinator {
   private statusSubscription: Subscription | undefined
   private stopping: Promise<void> | undefined
 
-  constructor(options: CoordinatorOptions) {
+  constructor(options: CoordinatorOptions, release: Release) {
     const { manifest, replica } = options
     if (!manifest.replicas.includes(replica)) {
       throw new ManifestError(
@@ -101,6 +106,7 @@ class RunningCoordinator implements Coordinator {
       )
     }
     this.options = options
+    this.release = release
     this.group = groupIdOf(options.manifest)
     this.namespace = namespace(options.namespace)
     this.subjects = subjects(this.namespace)
@@ -120,7 +126,7 @@ class RunningCoordinator implements Coordinator {
     this.replica = await startReplica<Applied>({
       id: replica,
       store,
-      machine: decisions,
+      machine: this.release.machine,
       world,
       subject: (from, to) => this.subjects.raft(this.group, from, to),
       onEvent: (event) => this.happened(event),
@@ -149,6 +155,8 @@ class RunningCoordinator implements Coordinator {
       epoch: epochOf(replica.space),
       horizon: horizonOf(replica.space),
       version: this.options.version,
+      format: formatOf(replica.space),
+      newestFormat: this.release.newestFormat,
       unsettled: unsettledCount(replica.space, maxCounted),
       underway: this.leader?.underway ?? 0,
       hazardous: hazardousCount(replica.space, maxCounted),
@@ -185,6 +193,8 @@ class RunningCoordinator implements Coordinator {
     this.options.onEvent?.({ kind: 'raft', event })
     if (event.kind === 'becameLeader') this.lead(event.term)
     if (event.kind === 'lostLeadership') this.stepDown(event.term)
+    // What it has applied may be what it cannot read: it tells nothing of that.
+    if (event.kind === 'failed') this.statusSubscription?.unsubscribe()
   }
 
   private lead(term: number): void {
@@ -204,6 +214,7 @@ class RunningCoordinator implements Coordinator {
       replica: this.replica,
       post: this.post,
       term,
+      release: this.release,
       settings: this.settings,
       metering: this.metering,
       observe: (event) => this.options.onEvent?.(event),

@@ -11,6 +11,7 @@ import {
 import type { LogIndex, StateMachine, StateSpace } from '@verdict/raft'
 import { Packr } from 'msgpackr'
 import { type Command, decodeCommand } from './command.ts'
+import { checkForm, checkFormat, newestFormat, raiseFormat } from './format.ts'
 
 /** What applying a command tells whoever proposed it. */
 export type Applied =
@@ -46,6 +47,9 @@ const keys = {
  * it. Nothing is told to anybody but what `apply` returned or what stands here.
  */
 export const decisions: StateMachine<Applied> = {
+  check(space): void {
+    checkFormat(space, newestFormat)
+  },
   apply(space: StateSpace, index: LogIndex, command: Uint8Array): Applied {
     return applyCommand(space, index, decodeCommand(command))
   },
@@ -63,6 +67,9 @@ function applyCommand(space: StateSpace, index: LogIndex, command: Command): App
       return { kind: 'done' }
     case 'hazard':
       return recordHazard(space, command)
+    case 'upgrade':
+      raiseFormat(space, command.to, newestFormat)
+      return { kind: 'done' }
   }
 }
 
@@ -136,7 +143,7 @@ export function countsHazard(record: DecisionRecord, participant: ParticipantNam
 
 function read(space: ReadableSpace, id: TransactionId): StoredRecord | undefined {
   const bytes = space.get(keys.record(id))
-  return bytes === undefined ? undefined : (packr.unpack(bytes) as StoredRecord)
+  return bytes === undefined ? undefined : checkForm(packr.unpack(bytes) as StoredRecord, id)
 }
 
 function counter(space: ReadableSpace, key: string, initial: number): Epoch {

@@ -8,6 +8,8 @@ export type CoordinatorEvent =
   | { readonly kind: 'decided'; readonly id: TransactionId; readonly outcome: Outcome }
   | { readonly kind: 'takenUp'; readonly id: TransactionId }
   | { readonly kind: 'settled'; readonly count: number }
+  /** The group's format was raised. */
+  | { readonly kind: 'upgraded'; readonly format: number }
   | { readonly kind: 'hazard'; readonly id: TransactionId; readonly hazard: RecordedHazard }
   /** A decision that breaks a rule was proposed, and nothing was recorded: a fault in the program. */
   | { readonly kind: 'malformedDecision'; readonly id: TransactionId; readonly found: string }

@@ -13,6 +13,7 @@ import {
   type Look,
   type Message,
   type Namespace,
+  type OwnerName,
   type ParticipantName,
   parseGroupId,
   parseId,
@@ -25,16 +26,19 @@ import {
 import type { Replica, ReplicaId } from '@verdict/raft'
 import type { BusMessage, Subscription, Timer, World } from '@verdict/runtime'
 import { Calls } from './calls.ts'
-import { type Command, encodeCommand } from './command.ts'
+import type { Command } from './command.ts'
 import { Commits } from './commits.ts'
 import { type Applied, countsHazard, epochOf, horizonOf, recordOf } from './decisions.ts'
 import { Deliveries } from './deliveries.ts'
 import type { CoordinatorEvent } from './event.ts'
+import { formatOf } from './format.ts'
 import { answerHolder, lookUp } from './inquiry.ts'
 import type { CoordinatorMetering } from './metering.ts'
 import type { Asker, Post } from './post.ts'
+import type { Release } from './release.ts'
 import type { CoordinatorSettings } from './settings.ts'
 import { leadershipLost } from './span.ts'
+import { upgrade } from './upgrade.ts'
 
 export interface LeaderPorts {
   readonly world: World
@@ -46,6 +50,7 @@ export interface LeaderPorts {
   readonly replica: Pick<Replica<Applied>, 'propose' | 'confirmLeadership' | 'space'>
   readonly post: Post
   readonly term: number
+  readonly release: Release
   readonly settings: CoordinatorSettings
   readonly metering: CoordinatorMetering
   readonly observe: (event: CoordinatorEvent) => void
@@ -91,6 +96,7 @@ export class Leader {
       listen(subjects.hello(name, '*'), (message) => this.requested(message)),
       listen(subjects.group(group, '*'), (message) => this.requested(message)),
       listen(subjects.look(group, '*'), (message) => this.requested(message)),
+      listen(subjects.operate(group, '*'), (message) => this.ordered(message)),
       listen(subjects.vote(group, '*'), (message) => this.spoken(message)),
     ]
     this.deliveries.start()
@@ -112,16 +118,39 @@ export class Leader {
     return this.commits.size
   }
 
-  private requested({ subject, payload, replyTo }: BusMessage): void {
+  /** Reads what somebody asks who has an inbox; undefined when it cannot be used. */
+  private readRequest({
+    subject,
+    payload,
+    replyTo,
+  }: BusMessage): { readonly owner: OwnerName; readonly asker: Asker; readonly message: Message } | undefined {
     const owner = readOwner(subject)
     if (owner === undefined || replyTo === undefined || !isInboxOf(replyTo, this.ports.namespace, owner)) {
       this.unusable(subject, 'its reply subject is not an inbox of the sender')
-      return
+      return undefined
     }
     const packet = this.read(subject, payload, replyTo)
-    if (packet === undefined) return
-    const asker: Asker = { inbox: replyTo, request: packet.request }
-    const { message } = packet
+    if (packet === undefined) return undefined
+    return { owner, asker: { inbox: replyTo, request: packet.request }, message: packet.message }
+  }
+
+  /** The subject alone says that the sender may: only operators are given it (rule R15). */
+  private ordered(arrived: BusMessage): void {
+    const request = this.readRequest(arrived)
+    if (request === undefined) return
+    const { asker, message } = request
+    if (message.type === 'upgrade') {
+      const { release, replica, post, observe } = this.ports
+      const raise = (to: number): Promise<Applied> => this.proposeAside({ kind: 'upgrade', to })
+      upgrade(message.to, asker, { newestFormat: release.newestFormat, space: replica.space, post, raise, observe })
+    } else this.fail(arrived.subject, asker, `a ${message.type} is nothing that is ordered`)
+  }
+
+  private requested(arrived: BusMessage): void {
+    const request = this.readRequest(arrived)
+    if (request === undefined) return
+    const { owner, asker, message } = request
+    const { subject, payload } = arrived
     switch (message.type) {
       case 'hello':
         this.welcome(asker)
@@ -267,7 +296,8 @@ export class Leader {
   }
 
   private propose(command: Command): Promise<Applied> {
-    return this.ports.replica.propose(encodeCommand(command))
+    const { replica, release } = this.ports
+    return replica.propose(release.encode(command, formatOf(replica.space)))
   }
 
   /** On behalf of no span, whatever is active: no request waits for it. */

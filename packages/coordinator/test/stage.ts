@@ -27,6 +27,7 @@ import type { CoordinatorEvent } from '../src/event.ts'
 import { Leader } from '../src/leader.ts'
 import { CoordinatorMetering } from '../src/metering.ts'
 import { Post } from '../src/post.ts'
+import { thisRelease } from '../src/release.ts'
 import { type CoordinatorSettings, defaultSettings } from '../src/settings.ts'
 import { MemorySpace } from './memory-space.ts'
 import { group, inboxToken, owner } from './samples.ts'
@@ -218,6 +219,7 @@ export class Stage {
       replica,
       post: new Post({ bus, subjects: on, group, replica: replicaId, tooLarge }),
       term: 3,
+      release: thisRelease,
       settings: { ...defaultSettings, ...settings },
       metering: new CoordinatorMetering(replicaId),
       observe,

@@ -67,6 +67,8 @@ import type {
   Release,
   Status,
   StatusReport,
+  Upgrade,
+  Upgraded,
   VoteMessage,
   Welcome,
 } from './message.ts'
@@ -81,6 +83,8 @@ type Context = z.RefinementCtx<unknown>
 
 const leftMs = wholeNumber(0, maxBudgetMs)
 const index = wholeNumber(0)
+/** One byte, in front of each command. */
+const format = wholeNumber(1, 255)
 /** Values by branch, for a one-shot. */
 const results = z.union([listOf(branchResults, 0, maxBranches), z.literal('pending')])
 
@@ -232,6 +236,8 @@ const statusReport = objectOf<StatusReport>()({
   epoch,
   horizon: epoch,
   version: label(),
+  format: z.exactOptional(format),
+  newestFormat: z.exactOptional(format),
   unsettled: index,
   underway: index,
   hazardous: index,
@@ -312,6 +318,8 @@ export const message: z.ZodType<Message> = z.discriminatedUnion('type', [
   objectOf<Looked>()({ type: z.literal('looked'), found: listOf(found, 1, maxIdsPerMessage) }),
   objectOf<Status>()({ type: z.literal('status') }),
   statusReport,
+  objectOf<Upgrade>()({ type: z.literal('upgrade'), to: format }),
+  objectOf<Upgraded>()({ type: z.literal('upgraded'), format }),
   objectOf<Failure>()({ type: z.literal('failure'), code: label(), message: boundedText(0, 2 * maxTextLength) }),
   prepare,
   objectOf<VoteMessage>()({ type: z.literal('vote'), id, digest, vote }),

@@ -11,10 +11,10 @@ import type { Vote } from './vote.ts'
 export type Message = Request | Answer | Control | Word
 
 /** What a client or tool asks; each is answered on its own inbox under the request's number. */
-export type Request = Hello | Call | Release | Alone | Commit | Abort | Look | Status
+export type Request = Hello | Call | Release | Alone | Commit | Abort | Look | Status | Upgrade
 
 /** What answers a request. */
-export type Answer = Welcome | CallResult | LoneDecided | Decided | Looked | StatusReport | Failure
+export type Answer = Welcome | CallResult | LoneDecided | Decided | Looked | StatusReport | Upgraded | Failure
 
 /** What a group tells participants. */
 export type Control = Prepare | OutcomeMessage | InquiryAnswer | Announce
@@ -231,6 +231,10 @@ export interface StatusReport {
   readonly epoch: Epoch
   readonly horizon: Epoch
   readonly version: string
+  /** The group's format, as far as this replica has applied the log; 1 when absent. */
+  readonly format?: number
+  /** The newest format that this replica reads; 1 when absent. */
+  readonly newestFormat?: number
   /** Decided and not yet acknowledged by every branch. */
   readonly unsettled: number
   /** Transactions that the leader is collecting votes for. */
@@ -245,6 +249,18 @@ export interface StatusReport {
     readonly waitingFor: readonly ParticipantName[]
     readonly hazards: readonly RecordedHazard[]
   }[]
+}
+
+/** An operator raises a group's format, once every replica reads it. */
+export interface Upgrade {
+  readonly type: 'upgrade'
+  readonly to: number
+}
+
+export interface Upgraded {
+  readonly type: 'upgraded'
+  /** The group's format now, whoever raised it. */
+  readonly format: number
 }
 
 /** Says that a request could not be read. */

@@ -45,6 +45,8 @@ export interface Subjects {
   look(group: GroupId, owner: OwnerName | Wildcard): string
   /** A tool asks one replica. */
   status(group: GroupId, replica: string, owner: OwnerName | Wildcard): string
+  /** An operator decides. Who may publish here may raise the group's format. */
+  operate(group: GroupId, owner: OwnerName | Wildcard): string
   /** A group's control message to any instance (queue group). */
   control(group: GroupId | Wildcard, participant: ParticipantName): string
   /** A group's control message to one instance. */
@@ -70,6 +72,7 @@ export function subjects(of: Namespace): Subjects {
     group: (group, owner) => `${v}.group.${group}.${owner}`,
     look: (group, owner) => `${v}.look.${group}.${owner}`,
     status: (group, replica, owner) => `${v}.status.${group}.${replica}.${owner}`,
+    operate: (group, owner) => `${v}.operate.${group}.${owner}`,
     control: (group, participant) => `${v}.ctl.${group}.${participant}`,
     controlInstance: (group, participant, instance) => `${v}.ctl.${group}.${participant}.${instance}`,
     vote: (group, participant) => `${v}.vote.${group}.${participant}`,
