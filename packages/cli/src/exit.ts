@@ -5,6 +5,8 @@ export const exitCodes = {
   usage: 2,
   notFound: 3,
   unavailable: 4,
+  unsafe: 5,
+  unknown: 6,
 } as const
 
 export type ExitCode = (typeof exitCodes)[keyof typeof exitCodes]

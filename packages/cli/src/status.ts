@@ -33,6 +33,9 @@ export type ReplicaStatus =
       readonly underway: number
       /** Transactions with a hazard: an outcome that a resource could not honour. */
       readonly hazardous: number
+      /** The group's format, as far as this replica has applied the log, and the newest that it reads. */
+      readonly format: number
+      readonly newestFormat: number
       readonly version: string
     }
 
@@ -53,9 +56,9 @@ export async function groupStatus(
 function replicaStatus(replica: string, report: StatusReport | undefined): ReplicaStatus {
   if (report === undefined) return { replica, answered: false }
   const { role, leader, term, lastIndex, commitIndex, appliedIndex, epoch, horizon } = report
-  const { unsettled, underway, hazardous, version } = report
+  const { unsettled, underway, hazardous, format = 1, newestFormat = 1, version } = report
   const place = { term, lastIndex, commitIndex, appliedIndex, epoch, horizon }
-  const work = { unsettled, underway, hazardous, version }
+  const work = { unsettled, underway, hazardous, format, newestFormat, version }
   return { replica, answered: true, role, leader: leader ?? null, ...place, ...work }
 }
 
@@ -77,6 +80,7 @@ const columns: readonly Column[] = [
   { title: 'UNSETTLED', align: 'right' },
   { title: 'UNDER WAY', align: 'right' },
   { title: 'HAZARDS', align: 'right' },
+  { title: 'FORMAT' },
   { title: 'VERSION' },
 ]
 
@@ -89,7 +93,7 @@ export function describeStatus({ group, leader, replicas }: GroupStatus, paint: 
 
 function answeredRow(status: AnsweringStatus): Cell[] {
   const { replica, role, term, leader, lastIndex, commitIndex, appliedIndex, epoch } = status
-  const { unsettled, underway, hazardous, version } = status
+  const { unsettled, underway, hazardous, format, newestFormat, version } = status
   return [
     replica,
     role === 'leader' ? { text: role, style: 'green' } : role,
@@ -97,6 +101,7 @@ function answeredRow(status: AnsweringStatus): Cell[] {
     leader ?? 'none',
     ...[lastIndex, commitIndex, appliedIndex, epoch, unsettled, underway].map(String),
     hazardous > 0 ? { text: String(hazardous), style: 'red' } : '0',
+    newestFormat > format ? `${format} of ${newestFormat}` : String(format),
     version,
   ]
 }

@@ -33,6 +33,8 @@ export interface FakeGroupOptions {
   /** What single replicas report otherwise. */
   readonly reports?: Readonly<Record<string, Partial<StatusReport>>>
   readonly found?: Found
+  /** The format that the leader answers to an upgrade. */
+  readonly upgraded?: number
 }
 
 /** A group whose replicas answer by a script, and the tool beside it, on a simulated network. */
@@ -114,6 +116,9 @@ export class FakeGroup {
     const { options } = this
     listen(sees.hello(manifest.name, '*'), () => {
       return { type: 'welcome', group, replicas: names, epoch: 4 as Epoch, horizon: 0 as Epoch }
+    })
+    listen(sees.operate(group, '*'), () => {
+      return options.upgraded === undefined ? undefined : { type: 'upgraded', format: options.upgraded }
     })
     listen(sees.look(group, '*'), () => {
       return options.found === undefined ? undefined : { type: 'looked', found: [options.found] }

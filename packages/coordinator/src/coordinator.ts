@@ -21,15 +21,7 @@ import {
   startReplica,
 } from '@verdict/raft'
 import type { BusMessage, Subscription, World } from '@verdict/runtime'
-import {
-  type Applied,
-  epochOf,
-  hazardousCount,
-  horizonOf,
-  recordOf,
-  unsettled,
-  unsettledCount,
-} from './decisions.ts'
+import { type Applied, epochOf, hazardousCount, horizonOf, recordOf, unsettled, unsettledCount } from './decisions.ts'
 import type { CoordinatorEvent } from './event.ts'
 import { formatOf } from './format.ts'
 import { Leader } from './leader.ts'

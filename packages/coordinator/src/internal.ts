@@ -1,2 +1,4 @@
-export { type Command, decodeCommand, encodeCommand } from './command.ts'
+export { type Command, type CommandCodec, commandCodec, decodeCommand, encodeCommand } from './command.ts'
 export { type Applied, decisions, epochOf, horizonOf, recordOf, unsettled } from './decisions.ts'
+export { checkFormat, firstFormat, formatOf, newestFormat, raiseFormat } from './format.ts'
+export { type Release, thisRelease } from './release.ts'

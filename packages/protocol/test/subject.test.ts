@@ -24,6 +24,7 @@ test('readers find the sender that writers named', () => {
       expect(readOwner(of.call(participant, token, owner))).toBe(owner)
       expect(readOwner(of.group(group, owner))).toBe(owner)
       expect(readOwner(of.look(group, owner))).toBe(owner)
+      expect(readOwner(of.operate(group, owner))).toBe(owner)
       expect(readOwner(of.status(group, 'n1', owner))).toBe(owner)
       expect(readVoter(of.vote(group, participant))).toBe(participant)
       expect(readControllingGroup(of.control(group, participant))).toBe(group)
