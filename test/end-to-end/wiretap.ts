@@ -27,7 +27,7 @@ const placeholders: Readonly<Record<string, string>> = {
 /** What a row of the table calls a message, where that is not its type. Replicas' own messages have a format of their own. */
 const types: Readonly<Record<string, readonly string[]>> = {
   "inquiry's answers": ['inquiryAnswer'],
-  answers: ['welcome', 'result', 'decided', 'looked', 'statusReport', 'failure'],
+  answers: ['welcome', 'result', 'decided', 'looked', 'statusReport', 'upgraded', 'failure'],
   raft: [],
 }
 

@@ -84,7 +84,7 @@ export function noteOf(number: number, participant: ParticipantName): Required<B
     id: id(number),
     digest,
     token: token(participant, number),
-    results: [encodePayload({ balance: 90n, at: new Date(0) })],
+    results: [encodePayload({ balance: 90n, at: new Date(0) }, 'the result')],
     trace,
   }
 }
