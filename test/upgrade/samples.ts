@@ -62,7 +62,6 @@ export const commands: { readonly [K in Command['kind']]: readonly Extract<Comma
     // The first one stands.
     { kind: 'decide', decision: decision(id(1), 'aborted') },
   ],
-  settled: [{ kind: 'settled', ids: [id(1), id(2), id(9)] }],
   hazard: unsettled.map((number, place) => ({
     kind: 'hazard',
     id: id(number),
@@ -70,6 +69,8 @@ export const commands: { readonly [K in Command['kind']]: readonly Extract<Comma
     hazard: hazards[place] ?? 'effects-lost',
     note: `seen at ${number}`,
   })),
+  // One with a hazard stays as it is.
+  settled: [{ kind: 'settled', ids: [id(1), id(2), id(3), id(9)] }],
   advance: [{ kind: 'advance' }],
   upgrade: [{ kind: 'upgrade', to: 1 }],
 }

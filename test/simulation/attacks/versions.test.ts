@@ -61,7 +61,7 @@ test('a packet of a later version is answered as such where an answer is due, an
 
 test("a later version of the replicas' own messages is dropped: whoever speaks it is as good as silent", async () => {
   const stage = await Stage.set()
-  const [speaker] = stage.group.replicas.filter((replica) => replica !== stage.group.leader)
+  const [speaker, other] = stage.group.replicas.filter((replica) => replica !== stage.group.leader)
   const hand = stage.simulation.process('later release')
   hand.start()
   const end = stage.simulation.network.intercept((message: DepartingMessage) => {
@@ -70,11 +70,13 @@ test("a later version of the replicas' own messages is dropped: whoever speaks i
     hand.world.bus.publish(subject, payload)
     return 'lose'
   })
-  const transfer = stage.client.transfer('alpha', 'beta')
-  await stage.until(() => transfer.done)
+  other?.crash()
+  const transfer = stage.client.transfer('alpha', 'beta', { budgetMs: 60_000 })
   await stage.pass(5_000)
+  expect(transfer.done).toBe(false)
+  end()
+  await stage.until(() => transfer.done)
   expect(transfer.told).toBe('committed')
   expect(stage.group.failures).toEqual(new Map())
-  end()
   await stage.rest()
 })
