@@ -47,7 +47,7 @@ export async function runHistory(
     transactions: random.integer(3, 10),
     oneShots: random.pick([0, 0.5, 1]),
     lone: random.pick([0, 0.3, 1]),
-    glances: random.pick([0, 0.2]),
+    glances: random.pick([0, 0.2, 0.8]),
     audits: random.pick([0, 0.2]),
     kept: random.pick([0, 0.5, 1]),
     budgetMs: random.pick([300, 4_000]),

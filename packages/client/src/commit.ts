@@ -126,7 +126,7 @@ function askGroup(line: Line, group: Group, sealed: Sealed & { readonly digest: 
 }
 
 /** Asks the participant of a lone transaction what it decides, or has decided. @throws InDoubt */
-export function askParticipant(line: Line, branch: ListedBranch, sealed: LoneSealed): Promise<Conclusion> {
+function askParticipant(line: Line, branch: ListedBranch, sealed: LoneSealed): Promise<Conclusion> {
   const site = { service: branch.participant, method: methods.alone, id: sealed.id }
   return line.telemetry.call(site, (call) => askAlone(line, branch, sealed, call), endingOf)
 }

@@ -72,7 +72,7 @@ export class Lone {
 }
 
 /** What a row says to the owner of a lone transaction under this digest. */
-export function answerFor(row: Row, digest: Digest, reason: Reason): LoneAnswer {
+function answerFor(row: Row, digest: Digest, reason: Reason): LoneAnswer {
   switch (row.state) {
     case 'committed':
       if (row.digest !== digest) return { kind: 'conflict' }

@@ -233,6 +233,7 @@ test('R15: nobody but its owner has a lone transaction decided', async () => {
   stage.wire.askFrom(stage.wire.first('call to alpha').replyTo ?? '', under.firstCall('alpha' as never, mallory), alone)
   await stage.pass(100)
   expect(stage.wire.has('loneDecided')).toBe(false)
+  expect(stage.wire.all('failure').filter(({ subject }) => subject.includes('.ans.teller.'))).toEqual([])
   held.release()
   await stage.until(() => run.done)
   expect(run.told).toBe('committed')
