@@ -3,7 +3,7 @@
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { groupIdOf, type Manifest } from '@verdict/coordinator'
+import { groupIdOf, parseManifest } from '@verdict/coordinator'
 import { type Command, encodeCommand, epochOf, formatOf, recordOf } from '@verdict/coordinator/internal'
 import { lmdb } from '@verdict/lmdb'
 import type { OpenBranch, Resource } from '@verdict/participant'
@@ -49,7 +49,8 @@ try {
 /** Log and store of a replica: the log begins behind what has been compacted, its end is applied in the space. */
 async function recordReplica(): Promise<void> {
   const path = join(draft, 'replica')
-  const manifest: Manifest = { version: 1, ...parseGroupId(group), replicas: [replica] }
+  const text = JSON.stringify({ version: 1, ...parseGroupId(group), replicas: [replica] })
+  const manifest = parseManifest(text)
   await initLmdbStore({ path, group: groupIdOf(manifest), replica, members: [replica] })
   const log: readonly Command[] = Object.values(commands).flat()
   {

@@ -80,9 +80,15 @@ export function commandCodec<C extends { readonly kind: string }>(
 }
 
 /** The format that each kind of command came with. Who adds one takes the next format for it, once this one is released. */
-const since: Readonly<Record<Command['kind'], number>> = { decide: 1, settled: 1, advance: 1, hazard: 1, upgrade: 1 }
+export const commandFormats: Readonly<Record<Command['kind'], number>> = {
+  decide: 1,
+  settled: 1,
+  advance: 1,
+  hazard: 1,
+  upgrade: 1,
+}
 
-const codec: CommandCodec<Command> = commandCodec(since, newestFormat)
+const codec: CommandCodec<Command> = commandCodec(commandFormats, newestFormat)
 
 export function encodeCommand(command: Command, format: number = firstFormat): Uint8Array {
   return codec.encode(command, format)

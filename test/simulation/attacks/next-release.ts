@@ -2,6 +2,7 @@ import {
   type Command,
   checkFormat,
   commandCodec,
+  commandFormats,
   decisions,
   encodeCommand,
   newestFormat,
@@ -15,8 +16,7 @@ export const nextFormat: number = newestFormat + 1
 /** In the next format each decision has one more field, and what is settled is counted, by a kind of command of its own. */
 type NextCommand = Command | { readonly kind: 'settledAndCounted'; readonly ids: readonly TransactionId[] }
 
-const sinceFirst = { decide: 1, settled: 1, advance: 1, hazard: 1, upgrade: 1 } as const
-const codec = commandCodec<NextCommand>({ ...sinceFirst, settledAndCounted: nextFormat }, nextFormat)
+const codec = commandCodec<NextCommand>({ ...commandFormats, settledAndCounted: nextFormat }, nextFormat)
 const countKey = 'next/settled'
 
 /** The release after this one, as far as a log can tell. */
@@ -31,10 +31,11 @@ export const nextRelease: Release = {
         raiseFormat(space, command.to, nextFormat)
         return { kind: 'done' }
       }
-      if (command.kind !== 'settledAndCounted') return decisions.apply(space, index, encodeCommand(command))
+      if (command.kind !== 'settledAndCounted')
+        return decisions.apply(space, index, encodeCommand(command, newestFormat))
       const [before = 0] = space.get(countKey) ?? []
       space.put(countKey, Uint8Array.of((before + command.ids.length) % 256))
-      return decisions.apply(space, index, encodeCommand({ kind: 'settled', ids: command.ids }))
+      return decisions.apply(space, index, encodeCommand({ kind: 'settled', ids: command.ids }, newestFormat))
     },
   },
 }
