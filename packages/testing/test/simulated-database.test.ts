@@ -3,6 +3,7 @@ import {
   type Digest,
   type Epoch,
   groupName,
+  groupOf,
   makeId,
   makeIncarnation,
   makeToken,
@@ -241,3 +242,28 @@ test('a history under all faults at once keeps its invariants, and is the same f
   }
   for (let seed = 1; seed <= 10; seed += 1) expect(await live(seed)).toBe(await live(seed))
 })
+
+/** Of a slow branch's requests one arrives after another; rows are deleted, in no time, at each moment between them. */
+test.each(['prepare', 'commit'] as const)(
+  'whenever a row is deleted while a copy of its branch is to %s, the copy does not',
+  async (end) => {
+    const slowMs = 10
+    for (let atMs = slowMs / 2; atMs < 12 * slowMs; atMs += slowMs) {
+      const scene = new Scene(1, { latencyMs: [0, 0], flushMs: [0, 0] })
+      const resource = await scene.instance('payments-1')
+      const note = scene.note()
+      expect(await scene.prepare(resource, note)).toBe('prepared')
+      expect(await scene.run(resource.finish(note, 'committed'))).toBe('done')
+      const copy = await scene.run(resource.open({ lockTimeoutMs: 100 }))
+      await scene.run(copy.session.table.put('b', 1))
+      scene.database.setFaults({ latencyMs: [slowMs, slowMs] })
+      const ending = end === 'prepare' ? copy.prepare(note) : copy.commit({ ...note, rowAlways: false })
+      await scene.pass(atMs)
+      scene.database.setFaults({ latencyMs: [0, 0] })
+      await scene.run(resource.raiseFloor(groupOf(note.id), 1 as Epoch))
+      await scene.run(resource.forget([note.id]))
+      expect(['exists', 'expired']).toContain((await scene.run<{ readonly kind: string }>(ending)).kind)
+      expect(scene.database.value('b')).toBeUndefined()
+    }
+  },
+)

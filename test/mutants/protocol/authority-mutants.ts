@@ -79,11 +79,11 @@ export const authorityMutants: readonly ProtocolMutant[] = [
     fault: 'what operators order is taken where clients ask',
     file: 'coordinator/leader.ts',
     code: `      case 'look':
-        this.look(subject, message, asker)
+        this.inquiries.look(subject, message, asker)
         break
 `,
     replacement: `      case 'look':
-        this.look(subject, message, asker)
+        this.inquiries.look(subject, message, asker)
         break
       case 'operate':
         this.orders.take(message, owner, asker)

@@ -100,8 +100,8 @@ export const decisionMutants: readonly ProtocolMutant[] = [
   {
     rule: 'R3',
     fault: 'a leader that may be deposed tells that nothing is recorded',
-    file: 'coordinator/leader.ts',
-    code: 'else this.onceConfirmed(() => tell(find()), ended)',
+    file: 'coordinator/inquiries.ts',
+    code: 'else onceConfirmed(() => tell(find()), ended)',
     replacement: 'else tell(found)',
     caughtBy: [
       test(
@@ -113,9 +113,9 @@ export const decisionMutants: readonly ProtocolMutant[] = [
   {
     rule: 'R3',
     fault: 'a confirmed look tells what it found before it was confirmed',
-    file: 'coordinator/leader.ts',
-    code: 'this.onceConfirmed(() => tell(find()), ended)',
-    replacement: 'this.onceConfirmed(() => tell(found), ended)',
+    file: 'coordinator/inquiries.ts',
+    code: 'onceConfirmed(() => tell(find()), ended)',
+    replacement: 'onceConfirmed(() => tell(found), ended)',
     caughtBy: [
       test(
         'coordinator/leader',
@@ -126,8 +126,8 @@ export const decisionMutants: readonly ProtocolMutant[] = [
   {
     rule: 'R3',
     fault: 'a leader that may be deposed tells a holder that its time is forgotten',
-    file: 'coordinator/leader.ts',
-    code: 'else this.onceConfirmed(tell)',
+    file: 'coordinator/inquiries.ts',
+    code: 'else onceConfirmed(tell)',
     replacement: 'else tell()',
     caughtBy: [test('coordinator/leader', 'expired and pending are told only once leadership is confirmed')],
   },

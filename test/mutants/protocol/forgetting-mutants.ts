@@ -20,8 +20,8 @@ export const forgettingMutants: readonly ProtocolMutant[] = [
     rule: 'R11',
     fault: 'a commit is forgotten before all have applied it',
     file: 'coordinator/records.ts',
-    code: `(settled || outcome === 'aborted')`,
-    replacement: `(settled || outcome !== undefined)`,
+    code: `return outcome === 'aborted' || (settled &&`,
+    replacement: `return outcome !== undefined || (settled &&`,
     caughtBy: [
       test('coordinator/forgetting', 'an unsettled commit stays, alone, and goes once it is settled'),
       attack(
@@ -34,16 +34,16 @@ export const forgettingMutants: readonly ProtocolMutant[] = [
     rule: 'R11',
     fault: 'a hazard is forgotten',
     file: 'coordinator/records.ts',
-    code: 'return hazards.length === 0 && (settled',
-    replacement: 'return hazards.length < 9 && (settled',
+    code: '  if (hazards.some(isOpen)) return false\n',
+    replacement: '',
     caughtBy: [attack('forgetting', 'R11: or be it of an abort')],
   },
   {
     rule: 'R11',
     fault: 'what participants have not applied keeps all else from being forgotten',
     file: 'coordinator/records.ts',
-    code: 'const end = epochPrefix(upTo + 1)',
-    replacement: 'const end = epochPrefix(unsettledCount(space, 1) > 0 ? 0 : upTo + 1)',
+    code: 'const end = byEpoch(prefix, upTo + 1)',
+    replacement: 'const end = byEpoch(prefix, unsettledCount(space, 1) > 0 ? 0 : upTo + 1)',
     caughtBy: [test('coordinator/forgetting', 'an unsettled commit stays, alone, and goes once it is settled')],
   },
   {
@@ -63,8 +63,8 @@ export const forgettingMutants: readonly ProtocolMutant[] = [
     rule: 'R11',
     fault: 'one entry forgets any number of records',
     file: 'coordinator/forgetting.ts',
-    code: 'forgettable(space, horizonOf(space), maxForgottenPerEntry)',
-    replacement: 'forgettable(space, horizonOf(space), 1_000_000)',
+    code: 'forgettable(space, horizon, maxForgottenPerEntry)',
+    replacement: 'forgettable(space, horizon, 1_000_000)',
     caughtBy: [
       test(
         'coordinator/forgetting',
@@ -158,8 +158,8 @@ export const forgettingMutants: readonly ProtocolMutant[] = [
     rule: 'R12',
     fault: 'a sweep acknowledges nothing',
     file: 'coordinator/inquiries.ts',
-    code: `deliveries.acknowledged(participant, { type: 'ack', id, digest, instance, applied: 'committed' })`,
-    replacement: 'void digest',
+    code: 'troubles.contain(id, () => deliveries.acknowledged(participant, ack))',
+    replacement: 'void ack',
     caughtBy: [
       test('coordinator/sweeps', 'acknowledges what is kept, so that it settles and is forgotten'),
       attack(

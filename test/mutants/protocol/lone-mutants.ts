@@ -89,7 +89,7 @@ export const loneMutants: readonly ProtocolMutant[] = [
   {
     rule: 'R9',
     fault: 'groups take requests for one branch',
-    file: 'protocol/message-schema.ts',
+    file: 'protocol/sealed-schema.ts',
     code: 'if (isLone(sealed.id, sealed.list))\n    refuse',
     replacement: 'if (sealed.list.length === 0)\n    refuse',
     caughtBy: [
