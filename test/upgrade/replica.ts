@@ -7,19 +7,22 @@ import { replica as id } from './samples.ts'
 /** A group of one on its store, with its decisions, and nobody around it. */
 export class LoneReplica implements AsyncDisposable {
   readonly #replica: Replica<Applied>
+  readonly #bus: MemoryBus
 
-  private constructor(replica: Replica<Applied>) {
+  private constructor(replica: Replica<Applied>, bus: MemoryBus) {
     this.#replica = replica
+    this.#bus = bus
   }
 
   /** Returns once it leads. */
   static async start(path: string, group: string, retainedEntries: number): Promise<LoneReplica> {
     const { promise, resolve, reject } = Promise.withResolvers<void>()
+    const bus = new MemoryBus()
     const replica = await startReplica({
       id,
       store: await openLmdbStore({ path, group, replica: id, members: [id] }),
       machine: decisions,
-      world: { clock: systemClock, random: systemRandom, bus: new MemoryBus() },
+      world: { clock: systemClock, random: systemRandom, bus },
       subject: (from, to) => `raft.${from}.${to}`,
       settings: { retainedEntries },
       onEvent: (event) => {
@@ -28,7 +31,7 @@ export class LoneReplica implements AsyncDisposable {
       },
     })
     await promise
-    return new LoneReplica(replica)
+    return new LoneReplica(replica, bus)
   }
 
   get space(): Replica<Applied>['space'] {
@@ -39,7 +42,8 @@ export class LoneReplica implements AsyncDisposable {
     return this.#replica.propose(encodeCommand(command))
   }
 
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.#replica.stop()
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#replica.stop()
+    await this.#bus.close()
   }
 }
