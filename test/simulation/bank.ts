@@ -1,7 +1,14 @@
-import { defineParticipant, operation, type ParticipantSettings, refuse } from '@verdict/participant'
+import {
+  defineParticipant,
+  operation,
+  type ParticipantEvent,
+  type ParticipantSettings,
+  refuse,
+} from '@verdict/participant'
 import type { SimulatedProcess, SimulatedWorld, Simulation } from '@verdict/runtime/simulated'
 import { SimulatedDatabase, type SimulatedSession, simulatedResource } from '@verdict/testing'
 import { z } from 'zod'
+import { mortal } from './mortal.ts'
 
 /** Accounts of each bank, and what each holds at first: few and little, so that transactions meet and are refused. */
 export const accounts = ['a1', 'a2', 'a3', 'a4'] as const
@@ -48,6 +55,9 @@ const read = operation({
   },
 })
 
+/** What happens at an instance, to whoever watches. */
+type EventListener = (instance: SimulatedProcess, event: ParticipantEvent) => void
+
 function defineBank(name: string, resource: ReturnType<typeof simulatedResource>) {
   return defineParticipant({ name, resource, operations: { move, level, read, sum } })
 }
@@ -59,7 +69,10 @@ export class Bank {
   readonly name: string
   readonly database: SimulatedDatabase
   readonly instances: readonly SimulatedProcess[]
+  /** Decides whether an instance dies at a step of its store. */
+  diesAtStore: () => boolean = () => false
   readonly #settings: Partial<ParticipantSettings>
+  readonly #listeners: EventListener[] = []
 
   constructor(simulation: Simulation, name: string, instanceCount: number, settings: Partial<ParticipantSettings>) {
     this.name = name
@@ -81,16 +94,30 @@ export class Bank {
     this.database.disconnect(instance.name)
   }
 
+  onEvent(listener: EventListener): void {
+    this.#listeners.push(listener)
+  }
+
   total(): number {
     return accounts.reduce((sum, account) => sum + Number(this.database.value(account)), 0)
   }
 
   async #serve(world: SimulatedWorld): Promise<void> {
-    const resource = simulatedResource(this.database, { clock: world.clock, instance: world.name })
+    const instance = this.instances.find(({ name }) => name === world.name)
+    if (instance === undefined) throw new Error(`${world.name} is no instance of ${this.name}.`)
+    const store = simulatedResource(this.database, { clock: world.clock, instance: world.name })
+    const resource = mortal(store, async () => {
+      if (instance.incarnation !== world.incarnation || !this.diesAtStore()) return
+      this.crash(instance)
+      await new Promise<never>(() => {})
+    })
+    const onEvent = (event: ParticipantEvent): void => {
+      for (const listener of this.#listeners) listener(instance, event)
+    }
     // A database that is down when an instance starts is tried again, as whoever supervises a process would.
     for (;;) {
       try {
-        await defineBank(this.name, resource).serve({ world, settings: this.#settings })
+        await defineBank(this.name, resource).serve({ world, settings: this.#settings, onEvent })
         return
       } catch {
         await new Promise<void>((resolve) => world.clock.after(100, resolve))

@@ -2,16 +2,18 @@ import { decodePacket, groupOf, type ParticipantName, parseId, type TransactionI
 import type { DepartingMessage } from '@verdict/runtime/simulated'
 import type { Bank } from './bank.ts'
 import { InvariantError } from './invariant-error.ts'
+import type { System } from './system.ts'
 
-/** What must hold of floors (rule R12): they follow the horizon, never fall, and no row above them is deleted. */
+/** What must hold of floors (rule R12): they follow the horizon, never fall, and no row above them is deleted, but where a store goes back in time. */
 export class Floors {
-  readonly #banks: readonly Bank[]
+  readonly #system: System
+  readonly #turnedBack = new Map<Bank, number>()
   readonly #rows = new Map<Bank, ReadonlySet<TransactionId>>()
   readonly #floors = new Map<Bank, number>()
   #horizon = 0
 
-  constructor(banks: readonly Bank[]) {
-    this.#banks = banks
+  constructor(system: System) {
+    this.#system = system
   }
 
   departed({ payload, subject }: DepartingMessage): void {
@@ -22,8 +24,14 @@ export class Floors {
 
   /** Called after each step. */
   step(): void {
-    for (const bank of this.#banks) {
+    for (const bank of this.#system.banks) {
       const { name, database } = bank
+      const times = this.#system.losses.timesTurnedBack(name)
+      if (times !== (this.#turnedBack.get(bank) ?? 0)) {
+        this.#turnedBack.set(bank, times)
+        this.#floors.delete(bank)
+        this.#rows.delete(bank)
+      }
       const floors = database.floors(name as ParticipantName)
       const floor = Math.max(0, ...floors.values())
       if (floor < (this.#floors.get(bank) ?? 0)) throw new InvariantError(`the floor of ${name} fell to ${floor}`)

@@ -1,12 +1,13 @@
 import { Simulation } from '@verdict/runtime/simulated'
+import { drawCircumstances } from './circumstances.ts'
+import { Coverage } from './coverage.ts'
 import { describePayload } from './describe-payload.ts'
-import { drawWeather, Faults } from './faults.ts'
+import { Faults } from './faults.ts'
 import { Invariants } from './invariants.ts'
+import { startMending } from './mending.ts'
 import { drawPace } from './pace.ts'
 import { System } from './system.ts'
 
-/** Longest stormy part of a history. */
-const maxStormMs = 12_000
 /** Once faults have stopped, all must be decided, finished and at rest within this: several of the longest pauses between retries. */
 const restWithinMs = 90_000
 /** At rest, a little more time shows whether anything moves again by itself. */
@@ -30,6 +31,8 @@ export interface History {
   readonly faults: Readonly<Record<string, number>>
   /** Orders of operators that were answered, by what was done. */
   readonly orders: Readonly<Record<string, number>>
+  /** How often each state of the protocol was reached. */
+  readonly reached: ReadonlyMap<string, number>
   readonly virtualMs: number
   /** Hash of all events: the same on every run of the seed. */
   readonly traceHash: string
@@ -45,41 +48,38 @@ export async function runHistory(
 ): Promise<History> {
   const trace = { describe: describePayload, ...(options.print === undefined ? {} : { print: options.print }) }
   const simulation = new Simulation({ seed, trace })
-  const random = simulation.random.fork('shape')
-  const size = {
-    replicas: random.chance(0.9) ? 3 : 5,
-    banks: random.integer(2, 3),
-    instances: random.integer(1, 2),
-    clients: random.integer(1, 3),
-    ordersPerSecond: random.pick([0, 0, 0.5, 3]),
-  }
-  const plan = {
-    transactions: random.integer(3, 10),
-    oneShots: random.pick([0, 0.5, 1]),
-    lone: random.pick([0, 0.3, 1]),
-    glances: random.pick([0, 0.2, 0.8]),
-    audits: random.pick([0, 0.2]),
-    kept: random.pick([0, 0.5, 1]),
-    budgetMs: random.pick([300, 4_000]),
-  }
+  const { random } = simulation
+  const { size, plan, weather, stormMs } = drawCircumstances(random.fork('circumstances'))
   const pace = drawPace(random.fork('pace'), plan.budgetMs)
   const system = new System(simulation, size, plan, pace)
+  const coverage = new Coverage(system)
   const invariants = new Invariants(system)
-  simulation.network.observe((message) => invariants.departed(message))
   simulation.afterEachStep(() => invariants.step())
-  const faults = new Faults(system, drawWeather(random.fork('weather')))
+  const faults = new Faults(system, weather)
   system.start()
   faults.start()
-  await simulation.run({ untilMs: random.integer(1_000, maxStormMs) })
+  await simulation.run({ untilMs: stormMs })
   faults.stop()
   system.operator.stop()
+  startMending(system, invariants)
   const finished = (): boolean => system.clients.every((client) => client.finished)
   const leftovers = (): string[] => invariants.leftovers()
   await rest(simulation, () => finished() && leftovers().length === 0, restWithinMs, leftovers)
   await simulation.run({ untilMs: simulation.nowMs + afterglowMs })
   await rest(simulation, () => leftovers().length === 0 && invariants.replicasAgree(), afterglowMs, leftovers)
   invariants.atRest()
-  const isAwaited = random.chance(awaitedShare) && pace.keptEpochs * pace.coordinator.epochMs <= maxAwaitedRetentionMs
+  coverage.atRest(invariants.records())
+  const isMended = (): boolean => invariants.leftovers().length === 0 && invariants.mishaps().length === 0
+  await rest(simulation, isMended, restWithinMs, () => [
+    ...leftovers(),
+    ...invariants.mishaps().map((mishap) => JSON.stringify(mishap)),
+  ])
+  invariants.mended()
+  // Of what stores lost, or was ended by hand, something may stay: a record that nobody has seen the end of, a row that it does not explain.
+  const isAwaited =
+    system.losses.firstAtMs === Number.POSITIVE_INFINITY &&
+    random.fork('patience').chance(awaitedShare) &&
+    pace.keptEpochs * pace.coordinator.epochMs <= maxAwaitedRetentionMs
   if (isAwaited)
     await rest(
       simulation,
@@ -93,6 +93,7 @@ export async function runHistory(
     told: system.clients.reduce((sum, { told }) => sum + told.length, 0),
     faults: faults.struck,
     orders: system.operator.done,
+    reached: coverage.reached,
     virtualMs: simulation.nowMs,
     traceHash: simulation.trace.hash,
   }

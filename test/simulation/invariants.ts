@@ -1,37 +1,75 @@
-import type { DecisionRecord, TransactionId } from '@verdict/protocol'
+import { type BranchList, type DecisionRecord, type Digest, parseId, type TransactionId } from '@verdict/protocol'
 import type { DepartingMessage } from '@verdict/runtime/simulated'
 import { accounts, openingBalance } from './bank.ts'
+import { handName } from './echoes.ts'
+import { Effects } from './effects.ts'
 import { Floors } from './floors.ts'
+import { Hazards, type Mishap } from './hazards.ts'
 import { InvariantError } from './invariant-error.ts'
 import { Memory } from './memory.ts'
 import type { System } from './system.ts'
-import { clocksOf, statementsOf } from './told.ts'
+import { clocksOf, messageOf, statementsOf } from './told.ts'
+
+/** Names one branch at a store. */
+type BranchName = ReturnType<Effects['fresh']>[number]['effect']['name']
 
 /**
  * What must hold in every history (docs/protocol.md, "What is promised"): one outcome for all who are ever told, only committed
  * if every branch voted so (or the one branch of a lone transaction has committed) and its effects are durable, effects at most once
- * and never after an abort, and nothing left behind.
+ * and never after an abort, and nothing left behind. What a store lost, or what was done to it by hand, is excused, transaction by
+ * transaction and participant by participant, and must be known as a hazard.
  */
 export class Invariants {
   readonly #system: System
   /** The first statement about each id: all later ones must be the same. */
-  readonly #told = new Map<TransactionId, { readonly outcome: string; readonly digest: string | undefined }>()
-  /** The record of each id when its outcome was told first; it may be forgotten since. */
-  readonly #records = new Map<TransactionId, DecisionRecord>()
-  readonly #memory: Memory
-  readonly #floors: Floors
+  readonly #told = new Map<
+    TransactionId,
+    { readonly outcome: string; readonly digest: string | undefined; readonly atMs: number }
+  >()
   /** The newest epoch and term that each replica told. */
   readonly #clocks = new Map<string, number>()
-  readonly #effectsSeen = new Map<string, number>()
-  readonly #branches = new Map<string, Set<TransactionId>>()
+  /** The lists that clients have asked a commit for. */
+  readonly #lists = new Map<Digest, BranchList>()
+  /** Operators' aborts that name no branch: they are told of each list that is asked about. */
+  readonly #ofEveryList = new Set<TransactionId>()
+  readonly #effects: Effects
+  readonly #hazards: Hazards
+  /** What was found while a role was at work: whatever is thrown there, the role takes for trouble of its own, and goes on. */
+  #failure: unknown
+  /** The record of each id when its outcome was told first; it may be forgotten since. */
+  readonly #records = new Map<TransactionId, DecisionRecord>()
   /** Who committed a lone transaction by a row of its own, which may be deleted since. */
   readonly #lone = new Map<TransactionId, string>()
+  readonly #memory: Memory
+  readonly #floors: Floors
   readonly #counts = { committed: 0, aborted: 0, lone: 0 }
 
   constructor(system: System) {
     this.#system = system
+    this.#effects = new Effects(system)
+    this.#hazards = new Hazards(system, this.#effects)
     this.#memory = new Memory(system)
-    this.#floors = new Floors(system.banks)
+    this.#floors = new Floors(system)
+    system.simulation.network.observe((message) => this.#keep(() => this.#departed(message)))
+    system.onEvent((replica, event) => {
+      this.#keep(() => {
+        if (event.kind === 'hazard') this.#hazards.recorded(replica, event.id, event.hazard)
+        if (event.kind === 'poisoned')
+          throw new InvariantError(`${replica} cannot deal with ${event.id}`, { cause: event.error })
+        if (event.kind === 'malformedDecision')
+          throw new InvariantError(`${replica} proposed a decision of ${event.id} that breaks a rule: ${event.found}`)
+      })
+    })
+    for (const bank of system.banks) {
+      bank.onEvent((instance, event) => {
+        this.#keep(() => {
+          if (event.kind === 'quarantined') this.#hazards.quarantined(bank, event.id)
+          if (event.kind === 'discarded') this.#hazards.discarded(bank, event.id)
+          if (event.kind === 'trouble' && event.trouble === 'poisoned')
+            throw new InvariantError(`${instance.name} cannot deal with ${event.id}: ${event.note}`)
+        })
+      })
+    }
   }
 
   /** Outcomes that were told, and what became of them. */
@@ -39,35 +77,44 @@ export class Invariants {
     return { ...this.#counts, ...this.#memory.counts }
   }
 
+  #keep(check: () => void): void {
+    try {
+      check()
+    } catch (error) {
+      this.#failure ??= error
+    }
+  }
+
   /** Checks what a message says, at the moment when it leaves. */
-  departed(message: DepartingMessage): void {
+  #departed(message: DepartingMessage): void {
+    // An echo says again what somebody else has said.
+    if (message.from === handName) return
     this.#epochsNeverGoDown(message)
+    this.#hazards.departed(message)
     this.#memory.departed(message)
     this.#floors.departed(message)
+    const said = messageOf(message)
+    if (said?.type === 'commit' || said?.type === 'alone') this.#lists.set(said.digest, said.list)
     for (const { id, outcome, digest, by } of statementsOf(message)) {
       if (by === 'lone participant') this.#checkLone(id, outcome, digest, message.from)
       const first = this.#told.get(id)
       if (first === undefined) {
         if (by === 'participant')
           throw new InvariantError(`${message.from} acknowledged ${outcome} of ${id}, which nobody told it`)
-        this.#told.set(id, { outcome, digest })
+        this.#told.set(id, { outcome, digest, atMs: this.#system.simulation.nowMs })
         this.#counts[outcome] += 1
         if (by === 'group') {
           this.#memory.told(id, outcome, message.from)
           this.#checkRecord(id, outcome, message.from)
         }
-      } else if (first.outcome !== outcome || (first.digest !== digest && !this.#isOfEveryList(id))) {
+      } else if (by === 'lone participant' && this.#system.losses.isUndecided(id)) {
+        // Its row was the decision, and is gone.
+      } else if (first.outcome !== outcome || (first.digest !== digest && !this.#ofEveryList.has(id))) {
         throw new InvariantError(
           `${message.from} tells ${outcome} of ${id} (list ${digest}); ${first.outcome} was told before (list ${first.digest})`,
         )
       }
     }
-  }
-
-  /** An operator's abort that names no branch is told of each list that is asked about. */
-  #isOfEveryList(id: TransactionId): boolean {
-    const [record] = this.#recordsOf(id)
-    return record?.outcome === 'aborted' && record.branches.length === 0
   }
 
   /** No replica tells an epoch, or a term, that is older than one that it told before, in any of its lives. */
@@ -80,46 +127,66 @@ export class Invariants {
     }
   }
 
-  /** Committed effects exist at most once, only of decided transactions, and never after an abort. Called after each step. */
+  /** Committed effects exist at most once, only of decided transactions, and never after an abort. Called after each step, which throws what was found in it. */
   step(): void {
+    if (this.#failure !== undefined) throw this.#failure
+    this.#hazards.step()
     this.#floors.step()
-    for (const { name, database } of this.#system.banks) {
-      const effects = database.effects()
-      const seen = this.#effectsSeen.get(name) ?? 0
-      if (effects.length === seen) continue
-      this.#effectsSeen.set(name, effects.length)
-      const ids = this.#branches.get(name) ?? new Set()
-      this.#branches.set(name, ids)
-      for (const effect of effects.slice(seen)) {
-        const { id } = effect.name
-        if (ids.has(id)) throw new InvariantError(`${name} applied ${id} twice`)
-        ids.add(id)
-        // The row of a lone one is the decision, whether or not anybody could be told: from now on no other outcome may be.
-        if (this.#isLoneRow(id) && !this.#told.has(id)) {
-          this.#told.set(id, { outcome: 'committed', digest: effect.name.digest })
-          this.#lone.set(id, name)
-          this.#memory.decidedAlone(id)
+    for (const { bank, effect } of this.#effects.fresh()) {
+      const { id, digest } = effect.name
+      // The row of a lone one is the decision, whether or not anybody could be told: from now on no other outcome may be.
+      if (this.#isLoneRow(id) && (!this.#told.has(id) || this.#system.losses.isUndecided(id))) {
+        if (!this.#lone.has(id)) {
           this.#counts.committed += 1
           this.#counts.lone += 1
         }
-        const told = this.#told.get(id)
-        if (told?.outcome !== 'committed')
-          throw new InvariantError(`${name} applied ${id}, which was told ${told?.outcome ?? 'nothing'}`)
-        if (told.digest !== effect.name.digest) throw new InvariantError(`${name} applied ${id} under another list`)
+        this.#lone.set(id, bank)
+        this.#memory.decidedAlone(id)
+        this.#told.set(id, { outcome: 'committed', digest, atMs: this.#system.simulation.nowMs })
       }
+      if (this.#system.losses.wasEndedByHand(bank, id)) continue
+      const told = this.#told.get(id)
+      if (told?.outcome !== 'committed')
+        throw new InvariantError(`${bank} applied ${id}, which was told ${told?.outcome ?? 'nothing'}`)
+      if (told.digest !== digest) throw new InvariantError(`${bank} applied ${id} under another list`)
+      this.#checkOpening(bank, effect.name)
     }
+  }
+
+  /** Effects are those of the opening that the client's list names, and whose vote was counted (rule R5). */
+  #checkOpening(bank: string, { id, digest, token }: BranchName): void {
+    const listed = this.#lists.get(digest)?.find(({ participant }) => participant === bank)
+    if (listed === undefined || (listed.kind === 'called' && listed.token !== token))
+      throw new InvariantError(`${bank} applied ${id} by a branch that its client's list does not name`)
+    const counted = this.#recordsOf(id)[0]?.branches.find(({ participant }) => participant === bank)
+    if (counted?.token !== undefined && counted.token !== token)
+      throw new InvariantError(`${bank} applied ${id} by another branch than the one whose vote was counted`)
   }
 
   /** What must hold once faults have stopped and everything has come to rest. */
   atRest(): void {
     this.#recordsAgree()
     for (const [id, { outcome }] of this.#told) this.#checkEffects(id, outcome)
+    this.#effects.atRest()
     this.#clientsWereToldTheTruth()
-    const total = this.#system.banks.reduce((sum, bank) => sum + bank.total(), 0)
-    const expected = this.#system.banks.length * accounts.length * openingBalance
-    if (total !== expected) throw new InvariantError(`there is ${total} in all banks, ${expected} were put in`)
   }
 
+  /** The record of each transaction of which an outcome was told, as it is or, where it is forgotten, was. */
+  records(): DecisionRecord[] {
+    return [...this.#records].map(([id, first]) => this.#recordsOf(id)[0] ?? first)
+  }
+
+  /** What must hold once a person has dealt with all that stores have lost, so that nothing more will be told of it. */
+  mended(): void {
+    this.#hazards.atRest(this.records())
+  }
+
+  /** What a person has to deal with: it is left over, and only because a store lost something. */
+  mishaps(): readonly Mishap[] {
+    return this.#hazards.mishaps()
+  }
+
+  /** Whether anything is still open, prepared, locked or unsettled, and not because a store lost something. */
   /** Whether all that was ever decided lies behind the horizon, and nothing of it is kept any more. */
   isForgotten(): boolean {
     return this.#memory.isAllBehind() && this.#memory.leftovers().length === 0
@@ -130,17 +197,24 @@ export class Invariants {
     return this.#memory.leftovers()
   }
 
-  /** Whether anything is still open, prepared, locked or unsettled. */
   leftovers(): string[] {
-    const { banks, running } = { banks: this.#system.banks, running: this.#system.running() }
+    const { banks, losses } = this.#system
     return [
       ...banks.flatMap(({ name, database }) => [
-        ...database.prepared().map((prepared) => `${name} holds ${prepared.name.id} prepared`),
-        ...database.locks().map(({ key }) => `${name} keeps a lock on ${key}`),
+        ...database
+          .prepared()
+          .filter((prepared) => !losses.mayStay(name, prepared.name.id))
+          .map((prepared) => `${name} holds ${prepared.name.id} prepared`),
+        ...database
+          .locks()
+          .filter(({ branch }) => branch === undefined || !losses.mayStay(name, branch.id))
+          .map(({ key }) => `${name} keeps a lock on ${key}`),
       ]),
-      ...running.flatMap((coordinator) => {
-        const { replica, unsettled, underway } = coordinator.status()
-        return unsettled + underway > 0 ? [`${replica} has ${unsettled} unsettled and ${underway} under way`] : []
+      ...this.#system.running().flatMap((coordinator) => {
+        const { replica, unsettled, hazardous, underway } = coordinator.status()
+        return unsettled + underway > hazardous
+          ? [`${replica} has ${unsettled} unsettled, ${hazardous} of them hazardous, and ${underway} under way`]
+          : []
       }),
     ]
   }
@@ -173,6 +247,7 @@ export class Invariants {
       throw new InvariantError(`${by} tells ${outcome} of ${id}, and no running replica has applied a record`)
     for (const record of records) {
       this.#records.set(id, record)
+      if (record.branches.length === 0) this.#ofEveryList.add(id)
       if (record.outcome !== outcome)
         throw new InvariantError(`${by} tells ${outcome} of ${id}, the record says ${record.outcome}`)
       if (record.outcome === 'committed') this.#checkPrepared(record)
@@ -188,7 +263,7 @@ export class Invariants {
         .prepared()
         .some(({ name }) => name.id === id && name.digest === digest && name.token === token)
       const row = bank?.database.rows().find((found) => found.id === id)
-      if (!prepared && row?.state !== 'committed')
+      if (!prepared && row?.state !== 'committed' && !this.#system.losses.has(participant, id))
         throw new InvariantError(`${id} is committed, but ${participant} has not prepared it`)
     }
   }
@@ -198,7 +273,8 @@ export class Invariants {
     const lone = this.#lone.get(id)
     if (record !== undefined && lone !== undefined) throw new InvariantError(`${id} is lone, and recorded by the group`)
     for (const { name } of this.#system.banks) {
-      const applied = this.#branches.get(name)?.has(id) ?? false
+      if (this.#system.losses.has(name, id)) continue
+      const applied = this.#effects.has(name, id)
       const expected =
         outcome === 'committed' &&
         (lone === name || record?.branches.some((branch) => branch.participant === name && branch.vote === 'prepared'))
@@ -226,10 +302,20 @@ export class Invariants {
     const everything = this.#system.banks.length * accounts.length * openingBalance
     const byId = new Map<TransactionId, string>()
     for (const { told } of this.#system.clients) {
-      for (const { client, id, outcome, total } of told) {
-        if (total !== undefined && outcome !== 'aborted' && total !== everything) {
+      for (const { client, id, outcome, total, startedAtMs, atMs } of told) {
+        const isWhole = total === undefined || outcome === 'aborted' || atMs >= this.#system.losses.firstAtMs
+        if (!isWhole && total !== everything) {
           throw new InvariantError(`${client} read ${total} in all banks under locks, ${everything} were put in`)
         }
+        // Another run under a kept id may commit, or have committed: a refusal is this run's own.
+        if (outcome === 'refused' && parseId(id).mark === 'kept') {
+          if ((this.#told.get(id)?.atMs ?? startedAtMs) < startedAtMs)
+            throw new InvariantError(
+              `${client} was told that its run of ${id} was refused; it was decided before that run began`,
+            )
+          continue
+        }
+        if (this.#system.losses.isUndecided(id)) continue
         const before = byId.get(id)
         if (before !== undefined && before !== outcome)
           throw new InvariantError(`${client} was told ${outcome} of ${id}, ${before} was told before`)

@@ -1,4 +1,12 @@
-import { type Announce, decodePacket, type Epoch, parseId, type TransactionId } from '@verdict/protocol'
+import {
+  type Announce,
+  type DecidedBranch,
+  decodePacket,
+  type Epoch,
+  parseId,
+  type Token,
+  type TransactionId,
+} from '@verdict/protocol'
 import type { DepartingMessage } from '@verdict/runtime/simulated'
 import { InvariantError } from './invariant-error.ts'
 import type { System } from './system.ts'
@@ -13,6 +21,8 @@ export class Memory {
   readonly #outcomes = new Map<TransactionId, 'committed' | 'aborted'>()
   /** Told to be behind the horizon, with nothing recorded. */
   readonly #expired = new Set<TransactionId>()
+  /** The branches of those that were told, with their votes. */
+  readonly #branches = new Map<TransactionId, readonly DecidedBranch[]>()
   readonly #forgotten = new Set<TransactionId>()
   /** Decided by a participant: the group never has a record of them. */
   readonly #lone = new Set<TransactionId>()
@@ -35,6 +45,8 @@ export class Memory {
     if (outcome === 'committed' && this.#expired.has(id))
       throw new InvariantError(`${by} tells for the first time that ${id} is committed; it had expired before`)
     this.#outcomes.set(id, outcome)
+    const [record] = this.#system.running().flatMap((coordinator) => coordinator.record(id) ?? [])
+    if (record !== undefined) this.#branches.set(id, record.branches)
   }
 
   decidedAlone(id: TransactionId): void {
@@ -118,7 +130,14 @@ export class Memory {
   /** A commit is forgotten only when no branch of it is prepared any more: each has its effects, or only read. */
   #checkDone(from: string, id: TransactionId): void {
     for (const { name, database } of this.#system.banks) {
-      if (database.prepared().some((prepared) => prepared.name.id === id))
+      if (this.#system.losses.has(name, id)) continue
+      // The ghost of a branch that had only read is told that it has expired.
+      const counted = this.#branches
+        .get(id)
+        ?.find(({ participant, vote }) => participant === name && vote === 'prepared')
+      const isCounted = (branch: { readonly id: TransactionId; readonly token: Token }): boolean =>
+        branch.id === id && branch.token === counted?.token
+      if (database.prepared().some((prepared) => isCounted(prepared.name)))
         throw new InvariantError(`${from} has forgotten ${id}, which ${name} holds prepared`)
     }
   }

@@ -1,5 +1,4 @@
 import {
-  decodePacket,
   encodePacket,
   type GroupId,
   groupOf,
@@ -12,7 +11,8 @@ import {
   subjects,
   type TransactionId,
 } from '@verdict/protocol'
-import type { SimulatedProcess, SimulatedWorld, Simulation } from '@verdict/runtime/simulated'
+import type { DepartingMessage, SimulatedProcess, SimulatedWorld, Simulation } from '@verdict/runtime/simulated'
+import { messageOf } from './told.ts'
 
 /** How many transactions back somebody still has an eye on. */
 const maxRemembered = 20
@@ -34,9 +34,7 @@ export class Operator {
     this.#group = group
     this.#participants = participants
     this.process = simulation.process('operator', (world) => this.#live(world, perSecond))
-    simulation.network.observe(({ payload, subject }) => {
-      if (perSecond > 0 && !subject.includes('.raft.')) this.#see(payload)
-    })
+    if (perSecond > 0) simulation.network.observe((message) => this.#see(message))
   }
 
   /** Orders nothing any more. */
@@ -44,24 +42,35 @@ export class Operator {
     this.#stopped = true
   }
 
+  /** Says that somebody has dealt with a branch by hand. The order may get lost: whoever calls looks, and calls again. */
+  resolve(id: TransactionId, participant: ParticipantName): void {
+    const { world } = this.process
+    const order = { kind: 'resolve', participant, by: 'bob', because: 'the store lost it' } as const
+    this.#order(world, id, order, under.inbox(me, makeToken<InboxToken>(world.random.bytes(12))))
+  }
+
   async #live(world: SimulatedWorld, perSecond: number): Promise<void> {
     if (perSecond === 0) return
     const { bus, clock, random } = world
     const token = makeToken<InboxToken>(random.bytes(12))
     const inbox = under.inbox(me, token)
-    bus.subscribe(under.answers(me, token), ({ payload }) => {
-      const { message } = decodePacket(payload)
-      if (message.type === 'operated') this.done[message.done] = (this.done[message.done] ?? 0) + 1
+    bus.subscribe(under.answers(me, token), (answer) => {
+      const message = messageOf(answer)
+      if (message?.type === 'operated') this.done[message.done] = (this.done[message.done] ?? 0) + 1
     })
     while (!this.#stopped) {
       await new Promise<void>((resolve) => clock.after((random.fraction() * 2_000) / perSecond, resolve))
       if (this.#seen.length === 0 || this.#stopped) continue
-      const message = { type: 'operate', id: this.#pick(world, this.#seen), order: this.#order(world) } as const
-      bus.publish(under.operate(this.#group, me), encodePacket({ request: 1, message }), { replyTo: inbox })
+      this.#order(world, this.#pick(world, this.#seen), this.#drawOrder(world), inbox)
     }
   }
 
-  #order(world: SimulatedWorld): Order {
+  #order({ bus }: SimulatedWorld, id: TransactionId, order: Order, replyTo: string): void {
+    const message = { type: 'operate', id, order } as const
+    bus.publish(under.operate(this.#group, me), encodePacket({ request: 1, message }), { replyTo })
+  }
+
+  #drawOrder(world: SimulatedWorld): Order {
     const chance = world.random.fraction()
     const signed = { by: 'alice', because: 'it looked wrong' }
     if (chance < 0.4) return { kind: 'abort', ...signed }
@@ -75,9 +84,9 @@ export class Operator {
     return from[Math.floor(random.fraction() * from.length)] as T
   }
 
-  #see(payload: Uint8Array): void {
-    const { message } = decodePacket(payload)
-    if (message.type !== 'call' && message.type !== 'commit') return
+  #see(departing: DepartingMessage): void {
+    const message = messageOf(departing)
+    if (message?.type !== 'call' && message?.type !== 'commit') return
     if (groupOf(message.id) !== this.#group || this.#seen.includes(message.id)) return
     this.#seen.push(message.id)
     if (this.#seen.length > maxRemembered) this.#seen.shift()

@@ -23,12 +23,18 @@ export function drawPace(random: SeededRandom, budgetMs: number): Pace {
     keptEpochs,
     coordinator: {
       resendMs: random.pick([20, 500]),
+      hazardResendMs: random.pick([500, 60_000]),
+      alarmAfterMs: random.pick([1_000, 60_000]),
       takeUpBudgetMs: random.pick([30, 1_000, 5_000]),
       settleDelayMs: random.pick([1, 100]),
       epochMs: Math.max(shortestMs, random.pick([0, 1.5 * shortestMs, defaultSettings.epochMs])),
     },
     participant: {
       lockTimeoutMs: random.pick([100, 3_000]),
+      stuckAfterMs: random.pick([500, 30_000]),
+      maxStuckRetryMs: random.pick([1_000, 10_000]),
+      alarmAfterMs: random.pick([1_000, 60_000]),
+      troubleReportMs: random.pick([500, 15_000]),
       inquireAfterMs: random.pick([20, 500, 5_000]),
       inquiryPauseMs: random.pick([20, 1_000]),
       inquirySpreadMs: random.pick([10, 1_000]),

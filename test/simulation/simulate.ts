@@ -1,11 +1,13 @@
 /** Runs histories of the whole system: `npm run simulate -- --seeds 1000 --from 1`, or one of them with its trace: `--from 17 --trace`. */
 import { parseArgs } from 'node:util'
 import { runHistory } from './history.ts'
+import { addReached, coverageReport, unknown } from './report.ts'
 
-const usage = `npm run simulate -- [--seeds N] [--from S] [--trace]
+const usage = `npm run simulate -- [--seeds N] [--from S] [--first] [--trace]
 
   --seeds N  how many histories (default 100; 1 with --trace)
   --from S   the first seed (default 1)
+  --first    end with the first history that fails
   --trace    print every event of the history, one line each
 `
 
@@ -13,6 +15,7 @@ const { values } = parseArgs({
   options: {
     seeds: { type: 'string' },
     from: { type: 'string', default: '1' },
+    first: { type: 'boolean', default: false },
     trace: { type: 'boolean', default: false },
     help: { type: 'boolean', default: false },
   },
@@ -30,14 +33,17 @@ async function simulate(from: number, count: number, trace: boolean): Promise<nu
   const sums = { committed: 0, aborted: 0, lone: 0, expired: 0, forgotten: 0, told: 0, virtualMs: 0 }
   const struck: Record<string, number> = {}
   const orders: Record<string, number> = {}
+  const reached = new Map<string, number>()
   let failed = 0
   const startedMs = performance.now()
   for (let seed = from; seed < from + count; seed += 1) {
+    if (values.first && failed > 0) break
     try {
       const history = await runHistory(seed, trace ? { print: (line) => console.log(line) } : {})
       for (const key of Object.keys(sums) as (keyof typeof sums)[]) sums[key] += history[key]
       add(struck, history.faults)
       add(orders, history.orders)
+      addReached(reached, history.reached)
       if (trace) console.log(`seed ${seed}: trace ${history.traceHash}`)
     } catch (error) {
       failed += 1
@@ -54,6 +60,9 @@ async function simulate(from: number, count: number, trace: boolean): Promise<nu
   )
   console.log(`faults: ${describe(struck)}`)
   console.log(`orders of operators: ${describe(orders)}`)
+  console.log(coverageReport(reached))
+  const strange = unknown(reached)
+  if (strange.length > 0) console.log(`Reached, and not in the table of states: ${strange.join(', ')}`)
   return failed === 0 ? 0 : 1
 }
 

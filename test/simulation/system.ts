@@ -1,9 +1,17 @@
-import { type Coordinator, groupIdOf, type Manifest, makeManifest, startCoordinator } from '@verdict/coordinator'
+import {
+  type Coordinator,
+  type CoordinatorEvent,
+  groupIdOf,
+  type Manifest,
+  makeManifest,
+  startCoordinator,
+} from '@verdict/coordinator'
 import type { ReplicaId, StoreIdentity } from '@verdict/raft'
 import { initSimulatedStore, openSimulatedStore } from '@verdict/raft/internal'
 import type { SimulatedProcess, SimulatedWorld, Simulation } from '@verdict/runtime/simulated'
 import { Bank } from './bank.ts'
-import { Client, type Plan } from './clients.ts'
+import { Client, type KeptTransfers, type Plan } from './clients.ts'
+import { Losses } from './losses.ts'
 import { Operator } from './operator.ts'
 import type { Pace } from './pace.ts'
 
@@ -16,7 +24,7 @@ export interface Size {
   readonly ordersPerSecond: number
 }
 
-const bankNames = ['alpha', 'beta', 'gamma'] as const
+const bankNames = ['alpha', 'beta', 'gamma', 'delta', 'epsilon'] as const
 
 /** The whole of Verdict in one simulation: a group of replicas, banks with databases and instances, and clients. */
 export class System {
@@ -28,7 +36,11 @@ export class System {
   readonly operator: Operator
   /** Running coordinators by the name of their process. */
   readonly coordinators = new Map<string, Coordinator>()
+  /** What stores lost, so far. */
+  readonly losses = new Losses()
   readonly #pace: Pace
+  readonly #kept: KeptTransfers = new Map()
+  readonly #listeners: ((replica: string, event: CoordinatorEvent) => void)[] = []
 
   constructor(simulation: Simulation, size: Size, plan: Plan, pace: Pace) {
     this.simulation = simulation
@@ -42,7 +54,7 @@ export class System {
       .map((name) => new Bank(simulation, name, size.instances, pace.participant))
     this.clients = Array.from(
       { length: size.clients },
-      (_, place) => new Client(simulation, `client-${place + 1}`, this.banks, plan),
+      (_, place) => new Client(simulation, `client-${place + 1}`, this.banks, plan, this.#kept),
     )
     const participants = this.banks.map(({ name }) => name)
     this.operator = new Operator(simulation, groupIdOf(this.manifest), participants, size.ordersPerSecond)
@@ -52,6 +64,10 @@ export class System {
     for (const process of this.processes()) process.start()
   }
 
+  onEvent(listener: (replica: string, event: CoordinatorEvent) => void): void {
+    this.#listeners.push(listener)
+  }
+
   processes(): SimulatedProcess[] {
     return [
       ...this.replicas,
@@ -59,6 +75,12 @@ export class System {
       ...this.clients.map((client) => client.process),
       this.operator.process,
     ]
+  }
+
+  bank(name: string): Bank {
+    const found = this.banks.find((bank) => bank.name === name)
+    if (found === undefined) throw new Error(`There is no bank ${name}.`)
+    return found
   }
 
   /** Starts whatever is dead, and resumes whatever is paused. */
@@ -90,6 +112,9 @@ export class System {
       world,
       version: 'simulated',
       settings: this.#pace.coordinator,
+      onEvent: (event) => {
+        for (const listener of this.#listeners) listener(world.name, event)
+      },
     })
     this.coordinators.set(world.name, coordinator)
   }

@@ -11,17 +11,26 @@ export interface Statement {
   readonly by: 'group' | 'participant' | 'lone participant'
 }
 
+/** What a message of the protocol says; undefined when it is one of Raft's own, or nonsense. */
+export function messageOf({ payload, subject }: Pick<DepartingMessage, 'payload' | 'subject'>): Message | undefined {
+  if (subject.includes('.raft.')) return undefined
+  try {
+    return decodePacket(payload).message
+  } catch {
+    return undefined
+  }
+}
+
 /** Every outcome that a message tells. Only `committed` and `aborted` are outcomes. */
-export function statementsOf({ payload, subject }: DepartingMessage): Statement[] {
-  if (subject.includes('.raft.')) return []
-  return statements(decodePacket(payload).message)
+export function statementsOf(departing: DepartingMessage): Statement[] {
+  const message = messageOf(departing)
+  return message === undefined ? [] : statements(message)
 }
 
 /** The group's counters that a message tells: they only grow. */
-export function clocksOf({ payload, subject }: DepartingMessage): Readonly<Record<string, number>> {
-  if (subject.includes('.raft.')) return {}
-  const { message } = decodePacket(payload)
-  switch (message.type) {
+export function clocksOf(departing: DepartingMessage): Readonly<Record<string, number>> {
+  const message = messageOf(departing)
+  switch (message?.type) {
     case 'announce':
       return { term: message.term, epoch: message.epoch, horizon: message.horizon }
     case 'prepare':

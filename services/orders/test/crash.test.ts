@@ -5,11 +5,12 @@ import { type PostgresServer, startPostgres } from '../../../infra/postgres.ts'
 import { defineOrders, schema } from '../src/orders.ts'
 
 let server: PostgresServer
-let database: pg.Pool
+let database: pg.Client
 
 beforeAll(async () => {
   server = await startPostgres()
-  database = new pg.Pool({ connectionString: server.url })
+  database = new pg.Client({ connectionString: server.url })
+  await database.connect()
   await database.query(schema)
 })
 afterAll(async () => {

@@ -41,6 +41,8 @@ export class Stage {
   readonly client: Client
   readonly #services = new Map<string, Service>()
   readonly #told = new Map<TransactionId, Outcome>()
+  /** What was found while a role was at work: thrown there, the role would take it for trouble of its own, and go on. */
+  #failure: unknown
   readonly #lone = new Set<TransactionId>()
 
   private constructor({ seed = 1, services = { alpha: {}, beta: {} }, retention }: Cast) {
@@ -52,8 +54,17 @@ export class Stage {
       this.#services.set(name, new Service(this.simulation, name, options, shared))
     }
     this.client = new Client(this.simulation, 'client', 'teller')
-    this.simulation.network.observe((message) => this.#listen(message))
-    this.simulation.afterEachStep(() => this.#noteLone())
+    this.simulation.network.observe((message) => {
+      try {
+        this.#listen(message)
+      } catch (error) {
+        this.#failure ??= error
+      }
+    })
+    this.simulation.afterEachStep(() => {
+      this.#noteLone()
+      if (this.#failure !== undefined) throw this.#failure
+    })
   }
 
   /** Starts all, and returns once a client is connected and every instance serves. */

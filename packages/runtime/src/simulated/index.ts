@@ -1,5 +1,5 @@
 export type { Disk, DiskChanges, DiskConditions, SimulatedDisk } from './disk.ts'
-export type { DepartingMessage, Fate, NetworkConditions, SimulatedNetwork } from './network.ts'
+export type { ArrivingMessage, DepartingMessage, Fate, NetworkConditions, SimulatedNetwork } from './network.ts'
 export { calmNetwork } from './network.ts'
 export type { Main, SimulatedProcess, SimulatedWorld } from './process.ts'
 export { SeededRandom } from './random.ts'

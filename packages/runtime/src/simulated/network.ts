@@ -35,6 +35,12 @@ export interface DepartingMessage {
   readonly replyTo: string | undefined
 }
 
+/** A message at the moment when it arrives: each copy of it is one. */
+export interface ArrivingMessage extends DepartingMessage {
+  /** Name of the process that gets it. */
+  readonly to: string
+}
+
 /** What a test makes of one message: let the conditions decide, lose it, or have it arrive after so long. */
 export type Fate = 'pass' | 'lose' | { readonly delayMs: number }
 
@@ -82,6 +88,7 @@ export class SimulatedNetwork {
   readonly #cuts = new Set<string>()
   readonly #lastArrivals = new Map<string, Map<string, number>>()
   readonly #observers: ((message: DepartingMessage) => void)[] = []
+  readonly #arrivalObservers: ((message: ArrivingMessage) => void)[] = []
   readonly #judges: ((message: DepartingMessage) => Fate)[] = []
   #interests: Interest[] = []
 
@@ -108,6 +115,11 @@ export class SimulatedNetwork {
   /** Calls `observer` with each message that leaves, before anything happens to it. It may crash processes. */
   observe(observer: (message: DepartingMessage) => void): void {
     this.#observers.push(observer)
+  }
+
+  /** Calls `observer` with each copy of a message that arrives, before its receiver sees it. */
+  observeArrivals(observer: (message: ArrivingMessage) => void): void {
+    this.#arrivalObservers.push(observer)
   }
 
   /** Lets a test decide about single messages. The first judge that says other than 'pass' decides. Returns what ends that. */
@@ -234,6 +246,7 @@ export class SimulatedNetwork {
         payload,
         sentMs,
       })
+      for (const observer of this.#arrivalObservers) observer({ ...message, to: station.name })
       // Each receiver has bytes of its own: what one does to them is not seen by others.
       handler({ subject, payload: payload.slice(), replyTo })
     })

@@ -186,6 +186,14 @@ describe('a test', () => {
     expect(heard.b).toEqual([0, 1])
   })
 
+  test('sees each copy of a message when it arrives', async () => {
+    const { simulation, exchange } = pair(1, { duplicateProbability: 1 })
+    const seen: string[] = []
+    simulation.network.observeArrivals(({ from, to, payload }) => seen.push(`${from} ${to} ${text(payload)}`))
+    await exchange('a', 1)
+    expect(seen).toEqual(['a b 0', 'a b 0'])
+  })
+
   test('decides about single messages', async () => {
     const { simulation, heard, exchange } = pair(1)
     const stop = simulation.network.intercept(({ payload }) => {
