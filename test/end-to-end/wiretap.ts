@@ -28,7 +28,7 @@ const placeholders: Readonly<Record<string, string>> = {
 const types: Readonly<Record<string, readonly string[]>> = {
   "inquiry's answers": ['inquiryAnswer'],
   "sweep's answers": ['sweepAnswer'],
-  answers: ['welcome', 'result', 'decided', 'looked', 'statusReport', 'failure'],
+  answers: ['welcome', 'result', 'decided', 'looked', 'statusReport', 'operated', 'upgraded', 'failure'],
   raft: [],
 }
 

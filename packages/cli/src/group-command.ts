@@ -1,10 +1,13 @@
 import { defaultSettings, type Manifest, ManifestError, makeManifest } from '@verdict/coordinator'
+import { groupName } from '@verdict/protocol'
 import type { Random } from '@verdict/runtime'
 import type { Command } from 'commander'
 import { type CommandContext, print } from './context.ts'
 import { CommandError } from './exit.ts'
+import { findGroup } from './group.ts'
 import { initGroup, type MadeGroup } from './group-init.ts'
-import { jsonOption, list, minutes } from './option.ts'
+import { type AskingOptions, asking, groupOption, jsonOption, list, minutes } from './option.ts'
+import { type UpgradedGroup, upgradeGroup } from './upgrade.ts'
 
 interface InitOptions {
   readonly name: string
@@ -14,7 +17,11 @@ interface InitOptions {
   readonly json?: true
 }
 
-/** Adds `verdict group init`. */
+interface UpgradeOptions extends AskingOptions {
+  readonly group: string
+}
+
+/** Adds `verdict group init` and `verdict group upgrade`. */
 export function addGroupCommand(program: Command, context: CommandContext): void {
   const group = program.command('group').description('coordinator groups')
   group
@@ -28,6 +35,19 @@ export function addGroupCommand(program: Command, context: CommandContext): void
     .addHelpText('after', '\nExample:\n  verdict group init --name main --replicas n1,n2,n3 --folder ./main')
     .action(async ({ json, ...options }: InitOptions) => {
       print(context, json, await initGroup(newManifest(options, context.random), options.folder), describeMade)
+    })
+  asking(group.command('upgrade'))
+    .description(
+      'let a group use what its replicas can do, once every one of them runs the new release; it cannot be taken back',
+    )
+    .addOption(groupOption())
+    .addHelpText('after', '\nExample:\n  verdict group upgrade --group main')
+    .action(async (options: UpgradeOptions) => {
+      const timeoutMs = options.timeout * 1000
+      const upgraded = await context.withAsker(options, async (asker) =>
+        upgradeGroup(asker, await findGroup(asker, groupName(options.group), timeoutMs), timeoutMs),
+      )
+      print(context, options.json, upgraded, describeUpgraded)
     })
 }
 
@@ -44,4 +64,9 @@ function newManifest({ name, replicas, retentionMinutes }: InitOptions, random: 
 function describeMade({ group, manifest, replicas }: MadeGroup): string {
   const stores = replicas.map(({ replica, dataFolder }) => `store of ${replica}  ${dataFolder}\n`)
   return `group ${group}\nmanifest  ${manifest}\n${stores.join('')}`
+}
+
+function describeUpgraded({ group, before, format }: UpgradedGroup): string {
+  if (format === before) return `group ${group} has format ${format} already: no replica reads a later one\n`
+  return `group ${group} has format ${format} now, it had ${before}\n`
 }

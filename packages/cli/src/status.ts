@@ -38,6 +38,9 @@ export type ReplicaStatus =
       readonly troubles: number
       /** Age of the oldest unsettled transaction; null when there is none. */
       readonly oldestMs: number | null
+      /** The group's format, as far as this replica has applied the log, and the newest that it reads. */
+      readonly format: number
+      readonly newestFormat: number
       readonly version: string
     }
 
@@ -59,11 +62,12 @@ export async function groupStatus(
 function replicaStatus(replica: string, report: StatusReport | undefined, nowMs: number): ReplicaStatus {
   if (report === undefined) return { replica, answered: false }
   const { role, leader, term, lastIndex, commitIndex, appliedIndex, epoch, horizon } = report
-  const { unsettled, underway, hazardous, troubles, inDoubt, version } = report
+  const { unsettled, underway, hazardous, troubles, inDoubt, format = 1, newestFormat = 1, version } = report
   const decidedAtMs = inDoubt.map((each) => each.decidedAtMs)
   const oldestMs = inDoubt.length === 0 ? null : Math.max(0, nowMs - Math.min(...decidedAtMs)) // clocks of two machines differ
   const place = { term, lastIndex, commitIndex, appliedIndex, epoch, horizon }
-  const work = { unsettled, underway, hazardous, troubles: troubles.length, oldestMs, version }
+  const stuck = { troubles: troubles.length, oldestMs }
+  const work = { unsettled, underway, hazardous, ...stuck, format, newestFormat, version }
   return { replica, answered: true, role, leader: leader ?? null, ...place, ...work }
 }
 
@@ -87,6 +91,7 @@ const columns: readonly Column[] = [
   { title: 'OLDEST', align: 'right' },
   { title: 'HAZARDS', align: 'right' },
   { title: 'TROUBLES', align: 'right' },
+  { title: 'FORMAT' },
   { title: 'VERSION' },
 ]
 
@@ -99,7 +104,7 @@ export function describeStatus({ group, leader, replicas }: GroupStatus, paint: 
 
 function answeredRow(status: AnsweringStatus): Cell[] {
   const { replica, role, term, leader, lastIndex, commitIndex, appliedIndex, epoch } = status
-  const { unsettled, underway, hazardous, troubles, oldestMs, version } = status
+  const { unsettled, underway, hazardous, troubles, oldestMs, format, newestFormat, version } = status
   return [
     replica,
     role === 'leader' ? { text: role, style: 'green' } : role,
@@ -109,6 +114,7 @@ function answeredRow(status: AnsweringStatus): Cell[] {
     oldestMs === null ? '-' : describeAge(oldestMs),
     alarming(hazardous),
     alarming(troubles),
+    newestFormat > format ? `${format} of ${newestFormat}` : String(format),
     version,
   ]
 }

@@ -37,6 +37,8 @@ export interface FakeGroupOptions {
   readonly found?: Found
   /** What the leader answers to an order. */
   readonly operated?: Omit<Operated, 'type'>
+  /** The format that the leader answers to an upgrade. */
+  readonly upgraded?: number
 }
 
 /** A group whose replicas answer by a script, and the tool beside it, on a simulated network. */
@@ -125,7 +127,8 @@ export class FakeGroup {
       return { type: 'welcome', group, replicas: names, epoch: 4 as Epoch, horizon: 0 as Epoch, retentionMs: 3_600_000 }
     })
     listen(sees.operate(group, '*'), () => {
-      return options.operated === undefined ? undefined : { type: 'operated', ...options.operated }
+      if (options.operated !== undefined) return { type: 'operated', ...options.operated }
+      return options.upgraded === undefined ? undefined : { type: 'upgraded', format: options.upgraded }
     })
     listen(sees.look(group, '*'), () => {
       return options.found === undefined ? undefined : { type: 'looked', epoch: 4 as Epoch, found: [options.found] }

@@ -34,5 +34,5 @@ test('verdict status shows the age of the oldest, open hazards and troubles', as
   const troubles = [{ id: id(4), kind: 'poisoned' as const, note: 'a fault', ageMs: 1_000 }]
   const group = new FakeGroup({ leader: 'n1', reports: { n1: { inDoubt, hazardous: 2, troubles, unsettled: 2 } } })
   const { out } = await group.run('status')
-  expect(out).toMatch(/^n1 +leader +3 +n1 +12 +11 +10 +4 +2 +0 +2 h +2 +1 +0\.1\.0$/m)
+  expect(out).toMatch(/^n1 +leader +3 +n1 +12 +11 +10 +4 +2 +0 +2 h +2 +1 +1 +0\.1\.0$/m)
 })

@@ -11,9 +11,9 @@ describe('verdict status', () => {
     const [title, , head, ...rows] = out.split('\n')
     expect(title).toMatch(/^group main_[a-z2-7]{13}, led by n2$/)
     expect(head?.split(/ {2,}/).slice(0, 3)).toEqual(['REPLICA', 'ROLE', 'TERM'])
-    expect(rows[0]).toMatch(/^n1 +follower +3 +n2 +12 +11 +10 +4 +0 +0 +- +0 +0 +0\.1\.0$/)
+    expect(rows[0]).toMatch(/^n1 +follower +3 +n2 +12 +11 +10 +4 +0 +0 +- +0 +0 +1 +0\.1\.0$/)
     expect(rows[1]).toMatch(/^n2 +leader /)
-    expect(rows[2]).toMatch(/^n3 +no answer( +-){12}$/)
+    expect(rows[2]).toMatch(/^n3 +no answer( +-){13}$/)
     expect({ code, err }).toEqual({ code: 0, err: '' })
   })
 

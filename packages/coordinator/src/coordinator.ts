@@ -21,15 +21,17 @@ import {
   startReplica,
 } from '@verdict/raft'
 import type { BusMessage, Subscription, World } from '@verdict/runtime'
-import { type Applied, decisions } from './decisions.ts'
+import type { Applied } from './decisions.ts'
 import type { CoordinatorEvent } from './event.ts'
 import { epochOf, horizonOf } from './forgetting.ts'
+import { formatOf } from './format.ts'
 import { isResolved, isTold } from './hazards.ts'
 import { Leader } from './leader.ts'
 import { groupIdOf, type Manifest, ManifestError } from './manifest.ts'
 import { CoordinatorMetering } from './metering.ts'
 import { Post } from './post.ts'
 import { hazardous, hazardousCount, recordOf, unsettled, unsettledCount } from './records.ts'
+import { type Release, thisRelease } from './release.ts'
 import { type CoordinatorSettings, defaultSettings } from './settings.ts'
 
 /** Most entries that a replica counts in its store: it does so between two commits. Beyond it a leader tells those that it knows of. */
@@ -64,10 +66,13 @@ export interface Coordinator {
 
 /**
  * Starts one replica: Raft, the decisions on its log, and a leader's work whenever it leads.
- * @throws ManifestError when the manifest does not name the replica.
+ * @throws ManifestError when the manifest does not name the replica, UnreadableStateError when a later release wrote its state.
  */
-export async function startCoordinator(options: CoordinatorOptions): Promise<Coordinator> {
-  const running = new RunningCoordinator(options)
+export async function startCoordinator(
+  options: CoordinatorOptions,
+  release: Release = thisRelease,
+): Promise<Coordinator> {
+  const running = new RunningCoordinator(options, release)
   await running.start()
   return running
 }
@@ -88,6 +93,7 @@ function inDoubtOf(record: DecisionRecord): StatusReport['inDoubt'][number] {
 class RunningCoordinator implements Coordinator {
   readonly group: GroupId
   private readonly options: CoordinatorOptions
+  private readonly release: Release
   private readonly namespace: Namespace
   private readonly subjects: Subjects
   private readonly post: Post
@@ -100,7 +106,7 @@ class RunningCoordinator implements Coordinator {
   private statusSubscription: Subscription | undefined
   private stopping: Promise<void> | undefined
 
-  constructor(options: CoordinatorOptions) {
+  constructor(options: CoordinatorOptions, release: Release) {
     const { manifest, replica } = options
     if (!manifest.replicas.includes(replica)) {
       throw new ManifestError(
@@ -108,6 +114,7 @@ class RunningCoordinator implements Coordinator {
       )
     }
     this.options = options
+    this.release = release
     this.group = groupIdOf(options.manifest)
     this.namespace = namespace(options.namespace)
     this.subjects = subjects(this.namespace)
@@ -127,7 +134,7 @@ class RunningCoordinator implements Coordinator {
     this.replica = await startReplica<Applied>({
       id: replica,
       store,
-      machine: decisions,
+      machine: this.release.machine,
       world,
       subject: (from, to) => this.subjects.raft(this.group, from, to),
       onEvent: (event) => this.happened(event),
@@ -156,6 +163,8 @@ class RunningCoordinator implements Coordinator {
       epoch: epochOf(replica.space),
       horizon: horizonOf(replica.space),
       version: this.options.version,
+      format: formatOf(replica.space),
+      newestFormat: this.release.newestFormat,
       unsettled: this.unsettled(replica),
       underway: this.leader?.underway ?? 0,
       hazardous: hazardousCount(replica.space, maxCounted),
@@ -186,6 +195,8 @@ class RunningCoordinator implements Coordinator {
     this.options.onEvent?.({ kind: 'raft', event })
     if (event.kind === 'becameLeader') this.lead(event.term)
     if (event.kind === 'lostLeadership') this.stepDown(event.term)
+    // What it has applied may be what it cannot read: it tells nothing of that.
+    if (event.kind === 'failed') this.statusSubscription?.unsubscribe()
   }
 
   private lead(term: number): void {
@@ -206,6 +217,7 @@ class RunningCoordinator implements Coordinator {
       replica: this.replica,
       post: this.post,
       term,
+      release: this.release,
       settings: this.settings,
       metering: this.metering,
       observe: (event) => this.options.onEvent?.(event),

@@ -11,6 +11,7 @@ import {
 import type { LogIndex, StateMachine, StateSpace } from '@verdict/raft'
 import { type Command, decodeCommand } from './command.ts'
 import { advance, epochOf, forget, horizonOf } from './forgetting.ts'
+import { checkFormat, newestFormat, raiseFormat } from './format.ts'
 import { isTold, resolvedHazards } from './hazards.ts'
 import { putRecord, readRecord, type StoredRecord } from './records.ts'
 import { putRelease } from './releases.ts'
@@ -34,6 +35,9 @@ export type Applied =
  * became of it, until it is forgotten. Nothing is told to anybody but what `apply` returned or what stands here.
  */
 export const decisions: StateMachine<Applied> = {
+  check(space): void {
+    checkFormat(space, newestFormat)
+  },
   apply(space: StateSpace, index: LogIndex, command: Uint8Array): Applied {
     return applyCommand(space, index, decodeCommand(command))
   },
@@ -57,6 +61,9 @@ function applyCommand(space: StateSpace, index: LogIndex, command: Command): App
       return resolve(space, command)
     case 'release':
       return release(space, command)
+    case 'upgrade':
+      raiseFormat(space, command.to, newestFormat)
+      return { kind: 'done' }
   }
 }
 

@@ -20,6 +20,8 @@ export type CoordinatorEvent =
   | { readonly kind: 'advanced'; readonly epoch: Epoch; readonly horizon: Epoch }
   /** Records behind the horizon are gone. */
   | { readonly kind: 'forgotten'; readonly count: number }
+  /** The group's format was raised. */
+  | { readonly kind: 'upgraded'; readonly format: number }
   | { readonly kind: 'hazard'; readonly id: TransactionId; readonly hazard: RecordedHazard }
   /** An operator has dealt with a participant's branch by hand. */
   | ({ readonly kind: 'resolved'; readonly id: TransactionId; readonly participant: ParticipantName } & Operator)

@@ -24,22 +24,25 @@ import {
 import type { Replica, ReplicaId } from '@verdict/raft'
 import type { BusMessage, Subscription, World } from '@verdict/runtime'
 import { Calls } from './calls.ts'
-import { type Command, encodeCommand } from './command.ts'
+import type { Command } from './command.ts'
 import { Commits } from './commits.ts'
 import { type Applied, countsHazard } from './decisions.ts'
 import { Deliveries } from './deliveries.ts'
 import { Epochs } from './epochs.ts'
 import type { CoordinatorEvent } from './event.ts'
 import { epochOf, horizonOf } from './forgetting.ts'
+import { formatOf } from './format.ts'
 import { Inquiries } from './inquiries.ts'
 import type { CoordinatorMetering } from './metering.ts'
 import { Orders } from './orders.ts'
 import { Overdue } from './overdue.ts'
 import type { Asker, Post } from './post.ts'
 import { recordOf } from './records.ts'
+import type { Release } from './release.ts'
 import type { CoordinatorSettings } from './settings.ts'
 import { leadershipLost } from './span.ts'
 import { Troubles } from './troubles.ts'
+import { upgrade } from './upgrade.ts'
 
 export interface LeaderPorts {
   readonly world: World
@@ -53,6 +56,7 @@ export interface LeaderPorts {
   readonly replica: Pick<Replica<Applied>, 'propose' | 'confirmLeadership' | 'space'>
   readonly post: Post
   readonly term: number
+  readonly release: Release
   readonly settings: CoordinatorSettings
   readonly metering: CoordinatorMetering
   readonly observe: (event: CoordinatorEvent) => void
@@ -196,10 +200,18 @@ export class Leader {
     const request = this.readRequest(arrived)
     if (request === undefined) return
     const { owner, asker, message } = request
-    if (message.type !== 'operate') this.fail(arrived.subject, asker, `a ${message.type} is nothing that is ordered`)
+    if (message.type === 'upgrade') this.upgrade(message.to, asker)
+    else if (message.type !== 'operate')
+      this.fail(arrived.subject, asker, `a ${message.type} is nothing that is ordered`)
     else if (groupOf(message.id) !== this.ports.group) {
       this.fail(arrived.subject, asker, `transaction ${message.id} belongs to another group: order it there`)
     } else this.orders.take(message, owner, asker)
+  }
+
+  private upgrade(to: number, asker: Asker): void {
+    const { release, replica, post, observe } = this.ports
+    const raise = (format: number): Promise<Applied> => this.proposeAside({ kind: 'upgrade', to: format })
+    upgrade(to, asker, { newestFormat: release.newestFormat, space: replica.space, post, raise, observe })
   }
 
   private requested(arrived: BusMessage): void {
@@ -320,7 +332,8 @@ export class Leader {
   }
 
   private propose(command: Command): Promise<Applied> {
-    return this.ports.replica.propose(encodeCommand(command))
+    const { replica, release } = this.ports
+    return replica.propose(release.encode(command, formatOf(replica.space)))
   }
 
   /** On behalf of no span, whatever is active: no request waits for it. */

@@ -53,8 +53,10 @@ export function makeManifest(
   return checkManifest({ version: 1, name, incarnation, replicas: [...replicas], keptEpochs })
 }
 
+const manifestVersion = 1
+
 const manifestSchema = z.strictObject({
-  version: z.literal(1),
+  version: z.literal(manifestVersion),
   name: z.string(),
   incarnation: z.string().regex(/^[a-z2-7]{13}$/),
   replicas: z.array(z.string()),
@@ -72,7 +74,17 @@ export function parseManifest(text: string): Manifest {
       { cause },
     )
   }
+  refuseLaterVersion(value)
   return checkManifest(value)
+}
+
+/** A later release may mean by its fields what this one cannot know: they are not looked at. */
+function refuseLaterVersion(value: unknown): void {
+  const version: unknown = typeof value === 'object' && value !== null && 'version' in value ? value.version : undefined
+  if (typeof version !== 'number' || version <= manifestVersion) return
+  throw new ManifestError(
+    `The group's manifest is of version ${version}, this program reads version ${manifestVersion}. Start the newer release here.`,
+  )
 }
 
 function checkManifest(value: unknown): Manifest {

@@ -1,6 +1,7 @@
 import { type DecisionRecord, type Digest, type Epoch, isOpen, parseId, type TransactionId } from '@verdict/protocol'
 import type { LogIndex, StateSpace } from '@verdict/raft'
 import { Packr } from 'msgpackr'
+import { checkForm } from './format.ts'
 
 /** Reading side of the state, for leaders and for every replica's status. */
 export type ReadableSpace = Pick<StateSpace, 'get' | 'list'>
@@ -85,7 +86,7 @@ export function dropRecord(space: StateSpace, record: StoredRecord): void {
 
 export function readRecord(space: ReadableSpace, id: TransactionId): StoredRecord | undefined {
   const bytes = space.get(recordKey(id))
-  return bytes === undefined ? undefined : (packr.unpack(bytes) as StoredRecord)
+  return bytes === undefined ? undefined : checkForm(packr.unpack(bytes) as StoredRecord, id)
 }
 
 /** The record that stands for an id, where there is one. */

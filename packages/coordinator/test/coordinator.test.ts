@@ -14,6 +14,7 @@ import { Recorded } from '../../../test/telemetry/recorded.ts'
 import { type Coordinator, startCoordinator } from '../src/coordinator.ts'
 import type { Applied } from '../src/decisions.ts'
 import type { CoordinatorEvent } from '../src/event.ts'
+import { newestFormat } from '../src/format.ts'
 import { type Manifest, ManifestError, parseManifest } from '../src/manifest.ts'
 import { CoordinatorMetering } from '../src/metering.ts'
 import { decision, group, id, inboxToken, owner, p } from './samples.ts'
@@ -139,6 +140,13 @@ describe('R15: it serves only while it leads', () => {
   ] as const)('one that %s', async (_, meanwhile, serves) => {
     await scene.start(meanwhile)
     expect(scene.serves).toBe(serves)
+  })
+
+  test('one that failed tells nothing any more: it may hold what it cannot read', async () => {
+    await scene.start()
+    expect(scene.ask({ type: 'status' })).toMatchObject([{ type: 'statusReport', format: 1, newestFormat }])
+    scene.raft({ kind: 'failed', error: new Error('unreadable') })
+    expect(scene.ask({ type: 'status' })).toEqual([])
   })
 
   test('a new term starts anew: nothing of the old one is done twice', async () => {

@@ -51,3 +51,10 @@ describe('refuses, and says what to do about,', () => {
     expect(() => parseManifest(text)).toThrow(ManifestError)
   })
 })
+
+test('a manifest of a later version says which program to start, and nothing of its fields', () => {
+  const later = JSON.stringify({ ...makeManifest('main', replicas, random), version: 2, replicas: 'elsewhere' })
+  expect(() => parseManifest(later)).toThrow(
+    "The group's manifest is of version 2, this program reads version 1. Start the newer release here.",
+  )
+})

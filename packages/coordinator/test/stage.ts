@@ -29,6 +29,7 @@ import { Leader } from '../src/leader.ts'
 import { defaultKeptEpochs } from '../src/manifest.ts'
 import { CoordinatorMetering } from '../src/metering.ts'
 import { Post } from '../src/post.ts'
+import { thisRelease } from '../src/release.ts'
 import { type CoordinatorSettings, defaultSettings } from '../src/settings.ts'
 import { MemorySpace } from './memory-space.ts'
 import { group, inboxToken, owner } from './samples.ts'
@@ -227,6 +228,7 @@ export class Stage {
       replica,
       post: new Post({ bus, subjects: on, group, replica: replicaId, tooLarge }),
       term: 3,
+      release: thisRelease,
       settings: { ...defaultSettings, ...settings },
       metering: new CoordinatorMetering(replicaId),
       observe,

@@ -22,6 +22,8 @@ import type {
   Status,
   StatusReport,
   Trouble,
+  Upgrade,
+  Upgraded,
   Welcome,
 } from './client-message.ts'
 import {
@@ -68,6 +70,8 @@ const leftMs = wholeNumber(0, maxBudgetMs)
 const ageMs = z.exactOptional(wholeNumber(0, maxBudgetMs))
 const isolation = z.exactOptional(z.literal('serializable'))
 const index = wholeNumber(0)
+/** One byte, in front of each command. */
+const format = wholeNumber(1, 255)
 /** Values by branch, for a one-shot. */
 const results = z.union([listOf(branchResults, 0, maxBranches), z.literal('pending')])
 
@@ -255,6 +259,8 @@ const statusReport = objectOf<StatusReport>()({
   epoch,
   horizon: epoch,
   version: label(),
+  format: z.exactOptional(format),
+  newestFormat: z.exactOptional(format),
   unsettled: index,
   underway: index,
   hazardous: index,
@@ -296,5 +302,7 @@ export const clientMessages: Members<Request | Answer> = [
     done: z.enum(['recorded', 'released', 'tried', 'nothing']),
     found,
   }),
+  objectOf<Upgrade>()({ type: z.literal('upgrade'), to: format }),
+  objectOf<Upgraded>()({ type: z.literal('upgraded'), format }),
   objectOf<Failure>()({ type: z.literal('failure'), code: label(), message: boundedText(0, 2 * maxTextLength) }),
 ]

@@ -229,6 +229,10 @@ export interface StatusReport {
   readonly epoch: Epoch
   readonly horizon: Epoch
   readonly version: string
+  /** The group's format, as far as this replica has applied the log; 1 when absent. */
+  readonly format?: number
+  /** The newest format that this replica reads; 1 when absent. */
+  readonly newestFormat?: number
   /** Decided and not yet acknowledged by every branch. */
   readonly unsettled: number
   /** Transactions that the leader is collecting votes for. */
@@ -295,6 +299,18 @@ export interface Operated {
   readonly done: 'recorded' | 'released' | 'tried' | 'nothing'
   /** What is recorded now, by whomever. */
   readonly found: Found
+}
+
+/** An operator raises a group's format, once every replica reads it. */
+export interface Upgrade {
+  readonly type: 'upgrade'
+  readonly to: number
+}
+
+export interface Upgraded {
+  readonly type: 'upgraded'
+  /** The group's format now, whoever raised it. */
+  readonly format: number
 }
 
 /** Says that a request could not be read. */

@@ -15,6 +15,8 @@ import type {
   Release,
   Status,
   StatusReport,
+  Upgrade,
+  Upgraded,
   Welcome,
 } from './client-message.ts'
 import type {
@@ -35,10 +37,19 @@ import type {
 export type Message = Request | Answer | Control | Word
 
 /** What a client or tool asks; each is answered on its own inbox under the request's number. */
-export type Request = Hello | Call | Release | Alone | Commit | Abort | Look | Status | Operate
+export type Request = Hello | Call | Release | Alone | Commit | Abort | Look | Status | Operate | Upgrade
 
 /** What answers a request. */
-export type Answer = Welcome | CallResult | LoneDecided | Decided | Looked | StatusReport | Operated | Failure
+export type Answer =
+  | Welcome
+  | CallResult
+  | LoneDecided
+  | Decided
+  | Looked
+  | StatusReport
+  | Operated
+  | Upgraded
+  | Failure
 
 /** What a group tells participants. */
 export type Control = Prepare | OutcomeMessage | InquiryAnswer | SweepAnswer | Announce

@@ -43,7 +43,7 @@ export interface Subjects {
   /** A client's commit and abort. */
   group(group: GroupId, owner: OwnerName | Wildcard): string
   look(group: GroupId, owner: OwnerName | Wildcard): string
-  /** An operator decides. Who may publish here may abort what is not decided, and end alarms (rule R16). */
+  /** An operator decides. Who may publish here may abort what is not decided, end alarms (rule R16) and raise the group's format. */
   operate(group: GroupId, owner: OwnerName | Wildcard): string
   /** A tool asks one replica. */
   status(group: GroupId, replica: string, owner: OwnerName | Wildcard): string
@@ -71,8 +71,8 @@ export function subjects(of: Namespace): Subjects {
     call: (participant, instance, owner) => `${v}.call.${participant}.${instance}.${owner}`,
     group: (group, owner) => `${v}.group.${group}.${owner}`,
     look: (group, owner) => `${v}.look.${group}.${owner}`,
-    operate: (group, owner) => `${v}.operate.${group}.${owner}`,
     status: (group, replica, owner) => `${v}.status.${group}.${replica}.${owner}`,
+    operate: (group, owner) => `${v}.operate.${group}.${owner}`,
     control: (group, participant) => `${v}.ctl.${group}.${participant}`,
     controlInstance: (group, participant, instance) => `${v}.ctl.${group}.${participant}.${instance}`,
     vote: (group, participant) => `${v}.vote.${group}.${participant}`,

@@ -244,6 +244,8 @@ export const messages: { readonly [T in Message['type']]: fc.Arbitrary<object> }
       epoch: epochs,
       horizon: epochs,
       version: of('0.1.0'),
+      format: fc.constantFrom(1, 255),
+      newestFormat: fc.constantFrom(1, 255),
       unsettled: counts,
       underway: counts,
       hazardous: counts,
@@ -252,6 +254,8 @@ export const messages: { readonly [T in Message['type']]: fc.Arbitrary<object> }
       troubles: fc.array(some({ ...troubleFields, participant: participants }, 'participant'), { maxLength: 2 }),
     },
     'leader',
+    'format',
+    'newestFormat',
   ),
   operate: fc.record({
     type: of('operate'),
@@ -267,6 +271,8 @@ export const messages: { readonly [T in Message['type']]: fc.Arbitrary<object> }
     done: fc.constantFrom('recorded', 'released', 'tried', 'nothing'),
     found,
   }),
+  upgrade: fc.record({ type: of('upgrade'), to: fc.integer({ min: 1, max: 255 }) }),
+  upgraded: fc.record({ type: of('upgraded'), format: fc.integer({ min: 1, max: 255 }) }),
   failure: fc.record({ type: of('failure'), code: of('malformed-message'), message: fc.string() }),
   prepare: fc.oneof(
     fc

@@ -23,6 +23,8 @@ export interface DiskListener {
   tell(event: RaftEvent): void
   /** Ends the measurement of a flush, in milliseconds. */
   flushed(): number
+  /** Looks at the state that a snapshot brought. What it throws stops the replica. */
+  installed(): void
   /** What else is to be remembered with a write, when it is new. */
   peerStarts(): StoreBatch['peerStarts']
   fail(error: unknown): void
@@ -91,18 +93,18 @@ export class ReplicaDisk {
     this.whenWritten(this.store.install(hardState, header), write, () => {
       this.space.replaced()
       this.appliedIndex = header.index
+      this.listener.installed()
     })
   }
 
   private whenWritten(written: Promise<void>, write: number, then: () => void): void {
-    written.then(
-      () => {
+    written
+      .then(() => {
         if (this.isClosed) return
         then()
         this.listener.happen({ kind: 'persisted', write })
-      },
-      (error: unknown) => this.listener.fail(error),
-    )
+      })
+      .catch((error: unknown) => this.listener.fail(error))
   }
 
   private load({ to, prevIndex }: Effect & { readonly kind: 'load' }): void {

@@ -77,7 +77,8 @@ export interface Replica<Result> {
 
 /**
  * Starts a replica on what its store holds.
- * @throws ConfigurationError when its settings cannot be meant so, StoreError when the store is damaged.
+ * @throws ConfigurationError when its settings cannot be meant so, StoreError when the store is damaged, whatever the machine's
+ * `check` throws.
  */
 export async function startReplica<Result>(options: ReplicaOptions<Result>): Promise<Replica<Result>> {
   return new RunningReplica(options)

@@ -59,6 +59,7 @@ export class RunningReplica<Result> implements Replica<Result> {
   constructor(options: ReplicaOptions<Result>) {
     const { id, store, world, subject } = options
     this.options = options
+    options.machine.check?.(store)
     const settings = { ...defaultSettings, ...options.settings }
     const maxAppendBytes = Math.min(settings.maxAppendBytes, world.bus.maxPayloadBytes - maxHeaderBytes)
     checkSettings({ ...settings, maxAppendBytes })
@@ -82,6 +83,7 @@ export class RunningReplica<Result> implements Replica<Result> {
       happen: (event) => this.happen(event),
       tell: (event) => this.tell(event),
       flushed: () => this.telemetry.flushed(),
+      installed: () => options.machine.check?.(this.disk.space),
       peerStarts: () => this.peerStarts.takeNews(),
       fail: (error) => this.fail(error),
     })

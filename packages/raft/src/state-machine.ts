@@ -16,6 +16,11 @@ export interface StateSpace {
 /** What the log replicates. Deterministic: the same commands in the same order leave the same space, on every replica. */
 export interface StateMachine<Result> {
   /**
+   * Looks at a space that others may have written: at start, and when a snapshot took the place of what was there. Throwing keeps
+   * the replica from starting, or stops it, before anything is applied to what the machine cannot read.
+   */
+  check?(space: Pick<StateSpace, 'get'>): void
+  /**
    * Applies one committed command and returns what whoever proposed it is told. Reads and writes nothing but `space`; draws no
    * randomness and reads no clock. Throwing stops the replica: to guess would be to diverge.
    */

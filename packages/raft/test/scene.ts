@@ -10,8 +10,11 @@ import {
 } from '../src/index.ts'
 import { initSimulatedStore, openSimulatedStore } from '../src/simulated-store.ts'
 
-/** Echoes each command, keeps it under its text, and chokes on `poison`. */
+/** Echoes each command, keeps it under its text, and chokes on `poison`. It cannot read a space in which `later` was applied. */
 export const machine: StateMachine<string> = {
+  check(space) {
+    if (space.get('command/later') !== undefined) throw new Error('a later release wrote it')
+  },
   apply(space, _index, command) {
     const text = Buffer.from(command).toString()
     if (text === 'poison') throw new Error('poison')

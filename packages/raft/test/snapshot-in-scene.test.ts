@@ -28,3 +28,22 @@ test('a follower that was away shows what the snapshot holds, as applied, from t
   const sent = scene.events.filter(({ kind, on }) => kind === 'snapshotSent' && on === id)
   expect(sent).toMatchObject([{ to: late, index: event.index }])
 })
+
+test('a replica whose machine cannot read what a snapshot holds stops, and does not start on it', async () => {
+  const scene = new Scene(3, settings)
+  const { id, replica } = await scene.leader()
+  const late = scene.members.find((member) => member !== id) as ReplicaId
+  const process = scene.simulation.processes.get(late)
+  process?.crash()
+  await scene.outcomes([replica.propose(command('later'))])
+  for (let round = 0; round < 20; round++) {
+    await scene.outcomes([1, 2, 3].map((at) => replica.propose(command(`${round}.${at}`))))
+  }
+  process?.start()
+  const failed = () => scene.events.find(({ kind, on }) => kind === 'failed' && on === late)
+  await scene.until(() => failed() !== undefined)
+  expect(failed()).toMatchObject({ error: new Error('a later release wrote it') })
+  expect(await scene.outcomes([replica.propose(command('on'))])).toEqual(['on'])
+  process?.restart()
+  await expect(scene.until(() => false)).rejects.toThrow('a later release wrote it')
+})

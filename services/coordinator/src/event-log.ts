@@ -24,6 +24,9 @@ export class EventLog {
       case 'takenUp':
         log.info({ transaction: event.id }, 'took a transaction up again')
         break
+      case 'upgraded':
+        log.info({ format: event.format }, "raised the group's format")
+        break
       case 'hazard':
         log.error({ transaction: event.id, ...event.hazard }, 'hazard: an outcome could not be honoured')
         break

@@ -1,6 +1,14 @@
-import { type Coordinator, groupIdOf, type Manifest, makeManifest, startCoordinator } from '@verdict/coordinator'
+import {
+  type Coordinator,
+  type CoordinatorOptions,
+  groupIdOf,
+  type Manifest,
+  makeManifest,
+  startCoordinator,
+} from '@verdict/coordinator'
+import type { Release } from '@verdict/coordinator/internal'
 import type { DecisionRecord, GroupId, TransactionId } from '@verdict/protocol'
-import type { ReplicaId, StoreIdentity } from '@verdict/raft'
+import type { RaftSettings, ReplicaId, StoreIdentity } from '@verdict/raft'
 import { initSimulatedStore, openSimulatedStore } from '@verdict/raft/internal'
 import type { SimulatedProcess, SimulatedWorld, Simulation } from '@verdict/runtime/simulated'
 
@@ -17,6 +25,12 @@ export interface Retention {
 export class Group {
   readonly manifest: Manifest
   readonly replicas: readonly SimulatedProcess[]
+  /** The release that a replica of this name runs from its next start on, where it is not this one. */
+  readonly releases = new Map<string, Release>()
+  /** Why a replica of this name has stopped by itself, or has not started. */
+  readonly failures = new Map<string, Error>()
+  /** From the next start of each on. */
+  raft: Partial<RaftSettings> = {}
   readonly #simulation: Simulation
   readonly #retention: Retention | undefined
   readonly #coordinators = new Map<string, Coordinator>()
@@ -105,22 +119,28 @@ export class Group {
   async #coordinate(world: SimulatedWorld): Promise<void> {
     this.#coordinators.delete(world.name)
     this.#leading.delete(world.name)
+    this.failures.delete(world.name)
     const store = openSimulatedStore({ disk: world.disk, ...this.#identity(world.name) })
     const replica = world.name as ReplicaId
     const { manifest } = this
-    const coordinator = await startCoordinator({
+    const options: CoordinatorOptions = {
       manifest,
       replica,
       store,
       world,
       version: 'simulated',
       ...(this.#retention && { settings: { epochMs: this.#retention.epochMs } }),
+      raft: this.raft,
       onEvent: (event) => {
         if (event.kind === 'leading') this.#leading.set(world.name, event.term)
         if (event.kind === 'steppedDown') this.#leading.delete(world.name)
+        if (event.kind === 'raft' && event.event.kind === 'failed') this.failures.set(world.name, event.event.error)
       },
-    })
-    this.#coordinators.set(world.name, coordinator)
+    }
+    await startCoordinator(options, this.releases.get(world.name)).then(
+      (coordinator) => this.#coordinators.set(world.name, coordinator),
+      (error: Error) => this.failures.set(world.name, error),
+    )
   }
 
   #term({ name }: SimulatedProcess): number {

@@ -1,0 +1,12 @@
+create schema verdict;
+create table verdict.branch (id text collate "C" not null, participant text collate "C" not null, state text collate "C" not null, xid xid8 not null, digest text collate "C" not null, token text collate "C", results bytea[], trace jsonb, written_at timestamp with time zone default now() not null, mode text collate "C" default 'logged'::text not null);
+create table verdict.version (version integer not null);
+alter table verdict.branch add constraint branch_check CHECK (((token IS NOT NULL) OR (state = 'aborted'::text)));
+alter table verdict.branch add constraint branch_mode_check CHECK ((mode = ANY (ARRAY['lone'::text, 'logged'::text])));
+alter table verdict.branch add constraint branch_pkey PRIMARY KEY (id, participant);
+alter table verdict.branch add constraint branch_state_check CHECK ((state = ANY (ARRAY['committed'::text, 'aborted'::text])));
+insert into verdict.branch (id, participant, state, xid, digest, token, results, trace, written_at, mode) values ('main_aaaaaaaaaaaaa_aaaaaab_checkout_oaaaaaaaaaaaaaaaaaaaq', 'payments', 'committed', '754', 'vvcfn6zg56yxjqnthjo3gz44cu', 'aaaaaaaaaaaaaaaafpzq', E'{"\\\\xde0002a762616c616e6365d3000000000000005aa26174d6ff00000000"}', '{"tracestate": "shop=1", "traceparent": "00-aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa-bbbbbbbbbbbbbbbb-01"}', '2026-11-29 15:25:27.044976+00', 'logged');
+insert into verdict.branch (id, participant, state, xid, digest, token, results, trace, written_at, mode) values ('main_aaaaaaaaaaaaa_aaaaaab_checkout_oaaaaaaaaaaaaaaaaaaba', 'payments', 'committed', '755', '7xixdnrtdfr4o2kvushcaro22i', 'aaaaaaaaaaaaaaaafp2a', E'{"\\\\xde0002a762616c616e6365d3000000000000005aa26174d6ff00000000"}', '{"tracestate": "shop=1", "traceparent": "00-aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa-bbbbbbbbbbbbbbbb-01"}', '2026-11-29 15:25:27.063845+00', 'lone');
+insert into verdict.branch (id, participant, state, xid, digest, token, results, trace, written_at, mode) values ('main_aaaaaaaaaaaaa_aaaaaab_checkout_oaaaaaaaaaaaaaaaaaabq', 'payments', 'aborted', '756', 'fnraq3vxclqupnad2mldm4ej4y', NULL, NULL, NULL, '2026-11-29 15:25:27.071901+00', 'logged');
+insert into verdict.branch (id, participant, state, xid, digest, token, results, trace, written_at, mode) values ('main_aaaaaaaaaaaaa_aaaaaab_checkout_oaaaaaaaaaaaaaaaaaaca', 'payments', 'aborted', '758', '7ujfi4gjkd2s5zjwsk54nfysxe', NULL, NULL, NULL, '2026-11-29 15:25:27.079482+00', 'logged');
+insert into verdict.version (version) values ('2');
