@@ -58,7 +58,7 @@ export async function killPaymentsInstance(scene: Scene): Promise<Disaster | und
   const pauseMs = await killed.pause.end()
   await instance.start()
   return {
-    killed: `${instance.name} (pid ${killed.pid}) with ${killed.prepared.length} branches prepared in its database`,
+    killed: `${instance.name} (pid ${killed.pid}) with ${branches(killed.prepared.length)} prepared in its database`,
     found: 'the other instance finished them',
     pauseMs,
   }
@@ -76,7 +76,7 @@ export async function killOrders(scene: Scene): Promise<Disaster | undefined> {
   await shop.orders.start()
   await database.untilGone(killed.prepared, scene.signal)
   return {
-    killed: `${shop.orders.name} (pid ${killed.pid}) with ${killed.prepared.length} branches prepared in its database`,
+    killed: `${shop.orders.name} (pid ${killed.pid}) with ${branches(killed.prepared.length)} prepared in its database`,
     found: 'they were finished after the restart',
     pauseMs: await killed.pause.end(),
   }
@@ -187,4 +187,8 @@ function watchPause({ ledger, signal }: Scene): PauseWatch {
       return longestMs
     },
   }
+}
+
+function branches(count: number): string {
+  return `${count} ${count === 1 ? 'branch' : 'branches'}`
 }

@@ -28,7 +28,8 @@ test('a leader whose disk is full stops before it acknowledges anything that its
   const words = group.replica(doomed).lastWords()
   expect(words).toMatchObject({ name: 'StoreError', code: 'failed' })
   // LMDB calls a write that was cut short an input/output error, and says of one that was refused where it stood.
-  const expected = /(No space left on device|Input\/output error)(: Attempting to write page .*)?\. Nothing of it was acknowledged\. Make room/
+  const expected =
+    /(No space left on device|Input\/output error)(: Attempting to write page .*)?\. Nothing of it was acknowledged\. Make room/
   expect(words?.message).toMatch(expected)
   expect(await audit(group, load)).toEqual(flawless)
 })
