@@ -1,7 +1,8 @@
-/** What notices a mutant: a test, or the histories of a simulator. */
+/** What notices a mutant: a test, the histories of a simulator, or the search of every state of a small world. */
 export type Catcher =
   | { readonly kind: 'test'; readonly file: string; readonly name: string }
   | { readonly kind: 'histories'; readonly simulator: string; readonly from: number; readonly count: number }
+  | { readonly kind: 'search'; readonly scenario: string }
 
 /** A rule taken out of the sources on purpose. */
 export interface Mutant {
@@ -32,6 +33,11 @@ export function conformance(store: string, sentence: string): Catcher {
   return { kind: 'test', file: `test/conformance/${store}.test.ts`, name: sentence }
 }
 
+/** A scenario of `test/model`, by its name. */
+export function search(scenario: string): Catcher {
+  return { kind: 'search', scenario }
+}
+
 /** Where a mutant's file lies, from the root of the repository. */
 export function pathOf({ file }: Pick<Mutant, 'file'>): string {
   const [home = '', ...rest] = file.split('/')
@@ -40,5 +46,12 @@ export function pathOf({ file }: Pick<Mutant, 'file'>): string {
 
 /** As a reader would say it. */
 export function describe(catcher: Catcher): string {
-  return catcher.kind === 'test' ? `${catcher.file}, ${catcher.name}` : `the histories of ${catcher.simulator}`
+  switch (catcher.kind) {
+    case 'test':
+      return `${catcher.file}, ${catcher.name}`
+    case 'histories':
+      return `the histories of ${catcher.simulator}`
+    case 'search':
+      return `the search of "${catcher.scenario}"`
+  }
 }

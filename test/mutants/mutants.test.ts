@@ -3,13 +3,16 @@ import { stripTypeScriptTypes } from 'node:module'
 import { fileURLToPath } from 'node:url'
 import { expect, test } from 'vitest'
 import { raftMutants } from '../../packages/raft/test/mutants/raft-mutants.ts'
+import { modelMutants } from '../model/model-mutants.ts'
 import { pathOf } from './mutant.ts'
 import { protocolMutants } from './protocol/protocol-mutants.ts'
 import { rules } from './protocol/rule.ts'
 
 const root = new URL('../../', import.meta.url)
 
-test.each([...raftMutants, ...protocolMutants])('what is taken out for "$fault" is there', (mutant) => {
+const mutants = [...raftMutants, ...protocolMutants, ...modelMutants]
+
+test.each(mutants)('what is taken out for "$fault" is there', (mutant) => {
   const whole = readFileSync(fileURLToPath(new URL(pathOf(mutant), root)), 'utf8')
   expect(whole.includes(mutant.code), `${mutant.file} contains the text that is taken out`).toBe(true)
   const mutated = whole.replace(mutant.code, () => mutant.replacement)
@@ -22,6 +25,6 @@ test('each rule of the protocol is taken out', () => {
 })
 
 test('no two mutants are told apart by nothing', () => {
-  const names = [...raftMutants, ...protocolMutants].map(({ fault }) => fault)
+  const names = mutants.map(({ fault }) => fault)
   expect(names).toEqual([...new Set(names)])
 })

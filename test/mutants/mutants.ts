@@ -4,11 +4,16 @@
  */
 import { availableParallelism } from 'node:os'
 import { raftMutants } from '../../packages/raft/test/mutants/raft-mutants.ts'
+import { modelMutants } from '../model/model-mutants.ts'
 import { type Catcher, describe, type Mutant } from './mutant.ts'
 import { protocolMutants } from './protocol/protocol-mutants.ts'
 import { Workbench } from './workbench.ts'
 
-const lists: Readonly<Record<string, readonly Mutant[]>> = { raft: raftMutants, protocol: protocolMutants }
+const lists: Readonly<Record<string, readonly Mutant[]>> = {
+  raft: raftMutants,
+  protocol: protocolMutants,
+  model: modelMutants,
+}
 
 const [first = '', ...others] = process.argv.slice(2)
 const chosen = lists[first]
@@ -23,7 +28,10 @@ const seconds = Math.round((performance.now() - startedMs) / 1_000)
 console.log(`\n${mutants.length} mutants, ${problems.length} problems, ${seconds} s`)
 process.exitCode = problems.length === 0 && mutants.length > 0 ? 0 : 1
 
-/** A test that fails already before anything is taken out would catch everything. The histories are those that `npm test` runs. */
+/**
+ * A test that fails already before anything is taken out would catch everything. The histories, and the searches, are those that
+ * `npm test` runs.
+ */
 async function problemsWithoutMutants(): Promise<readonly string[] | undefined> {
   const tests = mutants.flatMap(({ caughtBy }) => caughtBy).filter((catcher) => catcher.kind === 'test')
   if (tests.length === 0) return undefined

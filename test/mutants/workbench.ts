@@ -70,11 +70,20 @@ export class Workbench implements AsyncDisposable {
     }
   }
 
-  run(catcher: Catcher): Promise<Run> {
-    if (catcher.kind === 'test') return this.runTests([catcher])
-    const { simulator, from, count } = catcher
-    const seeds = ['--from', `${from}`, '--seeds', `${count}`, '--first']
-    return this.#node(['--conditions=@verdict/source', join(this.#folder, simulator), ...seeds])
+  async run(catcher: Catcher): Promise<Run> {
+    switch (catcher.kind) {
+      case 'test':
+        return this.runTests([catcher])
+      case 'histories': {
+        const { simulator, from, count } = catcher
+        return this.#program(simulator, '--from', `${from}`, '--seeds', `${count}`, '--first')
+      }
+      case 'search': {
+        const { failed, output } = await this.#program('test/model/model.ts', catcher.scenario)
+        // A search that breaks down has not found anything.
+        return { failed: failed && output.includes('COUNTEREXAMPLE'), output }
+      }
+    }
   }
 
   /** Runs tests at once. */
@@ -83,6 +92,10 @@ export class Workbench implements AsyncDisposable {
     const names = tests.map(({ name }) => `${escaped(name)}$`).join('|')
     const how = ['--root', this.#folder, '--config', 'vitest.config.mjs', '--reporter', 'dot', '--pool', 'threads']
     return this.#node([vitest, 'run', ...how, ...files, '--testNamePattern', names])
+  }
+
+  #program(file: string, ...args: readonly string[]): Promise<Run> {
+    return this.#node(['--conditions=@verdict/source', join(this.#folder, file), ...args])
   }
 
   #node(args: readonly string[]): Promise<Run> {
