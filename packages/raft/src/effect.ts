@@ -42,8 +42,11 @@ export type Effect =
       readonly write: number
       readonly hardState: HardState
       readonly entries: readonly Entry[]
-      /** As of the last entry that was given out to be applied. */
-      readonly membership: PlacedMembership
+      /**
+       * As of the last entry that was given out to be applied: what was made of all of them goes with it. Undefined when a later write
+       * takes that.
+       */
+      readonly membership: PlacedMembership | undefined
       /** Values of a snapshot, to be staged with it. */
       readonly chunk: StagedChunk | undefined
     }

@@ -21,6 +21,9 @@ import { seal, unseal } from './seal.ts'
 const bytesBetweenLooks = 1024 * 1024
 const commitsBetweenLooks = 64
 
+/** A commit that took less than this may be followed by one in place: whoever waits for a thread's turn waits for longer. */
+const quickCommitMs = 2
+
 /** Reads of an LMDB database, as of now or as of a transaction. */
 class LmdbView implements MediumView {
   protected readonly database: Database
@@ -83,6 +86,8 @@ export class LmdbMedium extends LmdbView implements Medium {
   private committing: Promise<void> = Promise.resolve()
   private bytesUntilLook = 0
   private commitsUntilLook = 0
+  /** A disk that stalls keeps the thread once: by that it is known to be slow, until a commit elsewhere was quick again. */
+  private isQuick = false
 
   constructor(path: string, owned: OwnedDatabase, maxMapBytes: number) {
     super(owned.database, path)
@@ -107,14 +112,26 @@ export class LmdbMedium extends LmdbView implements Medium {
     }
   }
 
-  async commit(write: (writer: MediumWriter) => void): Promise<void> {
+  async commit(write: (writer: MediumWriter) => void, inPlace = false): Promise<void> {
     this.checkRoom()
-    // The promise of the batch itself is the one that stands behind the flushes; inside a batch those of single writes mean nothing.
+    const begunMs = performance.now()
     this.committing = onDisk(
-      this.database.batch(() => write(this.writer)),
+      inPlace && this.isQuick ? this.commitInPlace(write) : this.commitElsewhere(write),
       this.place,
     )
     await this.committing
+    this.isQuick = performance.now() - begunMs < quickCommitMs
+  }
+
+  /** The promise of the batch itself is the one that stands behind the flushes; inside a batch those of single writes mean nothing. */
+  private commitElsewhere(write: (writer: MediumWriter) => void): Promise<boolean> {
+    return this.database.batch(() => write(this.writer))
+  }
+
+  /** Both flushes are over when the transaction returns, and what it throws is the reason why one failed. */
+  private async commitInPlace(write: (writer: MediumWriter) => void): Promise<boolean> {
+    this.database.transactionSync(() => write(this.writer))
+    return true
   }
 
   pin(): PinnedView {

@@ -103,7 +103,7 @@ export class MediumStore implements LogStore {
     return [...this.medium.values(this.base.generation, prefix, after, limit)]
   }
 
-  async write(batch: StoreBatch): Promise<void> {
+  async write(batch: StoreBatch, inPlace = false): Promise<void> {
     const { entries, changes, compactTo, chunk, hardState, appliedIndex, membership, peerStarts } = batch
     const { base, lastIndex } = this
     invariant(
@@ -116,8 +116,8 @@ export class MediumStore implements LogStore {
     const staged = this.stagedAfter(chunk, appliedIndex)
     // The medium may show the change before it says that it has landed: what is being forgotten is not to be read from now on.
     this.base = nextBase
-    await this.commit((writer) => {
-      writer.putRecord('state', encodeStoredState(state))
+    await this.commit(inPlace, (writer) => {
+      if (!isSameState(state, this.state)) writer.putRecord('state', encodeStoredState(state))
       this.putEntries(writer, entries)
       for (const [key, value] of changes) {
         if (value === undefined) writer.removeValue(base.generation, key)
@@ -147,7 +147,7 @@ export class MediumStore implements LogStore {
     )
     const state: StoredState = { hardState, appliedIndex: index, membership }
     const nextBase: StoredBase = { index, term, generation: staged.generation }
-    await this.commit((writer) => {
+    await this.commit(false, (writer) => {
       writer.putRecord('state', encodeStoredState(state))
       writer.putRecord('base', encodeBase(nextBase))
       writer.removeRecord('staged')
@@ -172,7 +172,7 @@ export class MediumStore implements LogStore {
   }
 
   /** With the first write goes all that makes the store this version's and this run's. A write that failed is the last one. */
-  private async commit(write: (writer: MediumWriter) => void): Promise<void> {
+  private async commit(inPlace: boolean, write: (writer: MediumWriter) => void): Promise<void> {
     if (this.failure !== undefined) throw this.failure
     try {
       await this.medium.commit((writer) => {
@@ -182,7 +182,7 @@ export class MediumStore implements LogStore {
         }
         write(writer)
         this.leftovers.remove(writer, maxLeftoversPerWrite)
-      })
+      }, inPlace)
     } catch (error) {
       this.failure = error
       throw error
@@ -270,6 +270,15 @@ export class MediumStore implements LogStore {
     }
     return index
   }
+}
+
+/** Who was in the group goes by the index. */
+function isSameState(one: StoredState, other: StoredState): boolean {
+  return (
+    one.appliedIndex === other.appliedIndex &&
+    one.hardState.term === other.hardState.term &&
+    one.hardState.votedFor === other.hardState.votedFor
+  )
 }
 
 function putStaged(writer: MediumWriter, staged: StoredStaged | undefined, chunk: StagedChunk | undefined): void {

@@ -43,10 +43,10 @@ export interface Medium extends MediumView {
   generations(): readonly number[]
   /**
    * Does what `write` asks for, all of it or nothing, after earlier commits. `write` is called at once. When the promise resolves
-   * the device holds it.
+   * the device holds it. `inPlace` permits it to keep the thread meanwhile, where the device is quick.
    * @throws StoreError `full` or `failed`, by rejection.
    */
-  commit(write: (writer: MediumWriter) => void): Promise<void>
+  commit(write: (writer: MediumWriter) => void, inPlace?: boolean): Promise<void>
   /** A view that stays as it is while commits go on, until it is released. */
   pin(): PinnedView
   close(): Promise<void>

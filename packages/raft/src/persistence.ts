@@ -4,21 +4,29 @@ import { lastIndexOf, unwritten } from './log.ts'
 import { snapshotPersisted, takeChunk, takeComplete } from './snapshot.ts'
 import { isHardStateDurable, type RaftState, settledMembershipOf } from './state.ts'
 
-/** Hands the store all that waits, unless a write is under way: then the next one gathers meanwhile. */
+/**
+ * Hands the store all that waits, unless a write is under way: then the next one gathers meanwhile. What was applied is in the log
+ * already, nobody waits for it, and it touches pages all over the store: a little of it is left for a later write.
+ */
 export function persist(state: RaftState, effects: Effect[]): void {
   if (state.write !== undefined || installs(state, effects)) return
-  const { log, hardState } = state
+  const { log, hardState, settings } = state
   const entries = unwritten(log)
-  const applied = state.appliedIndex > state.appliedHandedIndex
-  const appliedDue = applied && state.sinceAppliedHandedMs >= state.settings.applyFlushMs
+  const waiting = state.appliedIndex - state.appliedHandedIndex
+  const appliedDue = waiting > 0 && state.sinceAppliedHandedMs >= settings.applyFlushMs
   const chunk = takeChunk(state)
   if (entries.length === 0 && isHardStateDurable(state) && !appliedDue && chunk === undefined) return
   const number = ++state.writes
   state.write = { number, hardState, lastIndex: lastIndexOf(log) }
   log.handedIndex = lastIndexOf(log)
-  state.appliedHandedIndex = state.appliedIndex
-  state.sinceAppliedHandedMs = 0
-  effects.push({ kind: 'persist', write: number, hardState, entries, membership: settledMembershipOf(state), chunk })
+  // After the last chunk of a snapshot nothing may be left that is meant for the space that it takes the place of.
+  const takesApplied = appliedDue || waiting >= settings.applyFlushEntries || chunk !== undefined
+  if (takesApplied) {
+    state.appliedHandedIndex = state.appliedIndex
+    state.sinceAppliedHandedMs = 0
+  }
+  const membership = takesApplied ? settledMembershipOf(state) : undefined
+  effects.push({ kind: 'persist', write: number, hardState, entries, membership, chunk })
 }
 
 /** A complete snapshot goes alone, with term and vote: nothing of the log that it replaces is written any more. */
@@ -32,7 +40,7 @@ function installs(state: RaftState, effects: Effect[]): boolean {
   return true
 }
 
-/** Time went by: what was applied is written with the next entries, but not much later. */
+/** Time went by: what was applied waits for more of it, but not for long. */
 export function waitForWrite(state: RaftState, elapsedMs: number): void {
   if (state.appliedIndex > state.appliedHandedIndex) state.sinceAppliedHandedMs += elapsedMs
 }

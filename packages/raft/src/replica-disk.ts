@@ -12,6 +12,9 @@ import { SnapshotSender } from './snapshot-sender.ts'
 import { OverlaySpace } from './space.ts'
 import type { LogStore, StoreBatch } from './store.ts'
 
+/** A write of no more entries is made in place: more of them come when there is more to do than to wait for the disk. */
+const maxEntriesInPlace = 4
+
 export type DiskEffect = Extract<
   Effect,
   { readonly kind: 'persist' | 'install' | 'load' | 'readSnapshot' | 'releaseSnapshot' }
@@ -25,6 +28,8 @@ export interface DiskListener {
   flushed(): number
   /** Looks at the state that a snapshot brought. What it throws stops the replica. */
   installed(): void
+  /** Whether others wait for what this replica has to send meanwhile. */
+  leads(): boolean
   /** What else is to be remembered with a write, when it is new. */
   peerStarts(): StoreBatch['peerStarts']
   fail(error: unknown): void
@@ -75,13 +80,16 @@ export class ReplicaDisk {
   }
 
   private persist({ write, hardState, entries, membership, chunk }: Effect & { readonly kind: 'persist' }): void {
-    const { store, space, appliedIndex } = this
+    const { store, space } = this
     const compactTo = nextCompaction(store, this.settings, this.snapshots.oldestIndex)
     const { index: before } = store.base
-    const changes = space.take()
-    const peerStarts = this.listener.peerStarts()
-    const batch = { hardState, entries, appliedIndex, membership, changes, compactTo, chunk, peerStarts }
-    this.whenWritten(store.write(batch), write, () => {
+    const applied =
+      membership === undefined
+        ? { ...store.state, changes: new Map() }
+        : { appliedIndex: this.appliedIndex, membership, changes: space.take() }
+    const batch = { ...applied, hardState, entries, compactTo, chunk, peerStarts: this.listener.peerStarts() }
+    const inPlace = !this.listener.leads() && entries.length <= maxEntriesInPlace
+    this.whenWritten(store.write(batch, inPlace), write, () => {
       space.landed()
       this.listener.tell({ kind: 'appended', entries: entries.length, flushMs: this.listener.flushed() })
       if (compactTo !== undefined)

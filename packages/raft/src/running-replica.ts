@@ -83,6 +83,7 @@ export class RunningReplica<Result> implements Replica<Result> {
       happen: (event) => this.happen(event),
       tell: (event) => this.tell(event),
       flushed: () => this.telemetry.flushed(),
+      leads: () => this.state.role.kind === 'leader',
       installed: () => options.machine.check?.(this.disk.space),
       peerStarts: () => this.peerStarts.takeNews(),
       fail: (error) => this.fail(error),

@@ -50,7 +50,11 @@ export interface RaftSettings {
   readonly snapshotResendMs: number
   /** A snapshot for a follower that does not come further is given up: while it is open the store cannot use room again. */
   readonly snapshotPatienceMs: number
-  /** What was applied is written with the next entries, or after this time when none come: a restart redoes little. */
+  /**
+   * What was applied is written with the next entries once it comes from so many, or after this time, whichever is first: a restart
+   * redoes little.
+   */
+  readonly applyFlushEntries: number
   readonly applyFlushMs: number
 }
 
@@ -73,6 +77,7 @@ export const defaultSettings: RaftSettings = {
   retainedBytes: 64 * 1024 * 1024,
   snapshotResendMs: 500,
   snapshotPatienceMs: 10_000,
+  applyFlushEntries: 64,
   applyFlushMs: 200,
 }
 

@@ -97,10 +97,11 @@ export interface LogStore {
   list(prefix: string, limit: number, after?: string): readonly (readonly [key: string, value: Uint8Array])[]
   /**
    * Writes a batch, all of it or nothing; one write or installation at a time. When the promise resolves the device holds it: it
-   * survives a power cut. When it rejects, it may have happened or not, and the store takes no further write.
+   * survives a power cut. When it rejects, it may have happened or not, and the store takes no further write. `inPlace` permits the
+   * store to keep the thread meanwhile, where its disk is quick: that spares two changes of thread.
    * @throws StoreError `full` or `failed`, by rejection, when the disk is full or broken.
    */
-  write(batch: StoreBatch): Promise<void>
+  write(batch: StoreBatch, inPlace?: boolean): Promise<void>
   /**
    * Makes the staged snapshot, which is complete, the space, and its index and term the base of a log without entries, in one
    * atomic write; as `write` otherwise. What it takes the place of is removed later, bit by bit, along with other writes.

@@ -188,8 +188,33 @@ test('what waits for a flush that does not end takes no more than its bound', ()
   expect(effects[0]).toMatchObject({ kind: 'send', to: 'n2', message: { kind: 'voteReply', granted: true } })
 })
 
+describe('what was applied', () => {
+  const settings = { applyFlushEntries: 3, applyFlushMs: 200 }
+  const leader = (): DrivenCore => new DrivenCore({ voters: three, settings }).stand('n2').acknowledge('n2')
+  /** For each write of the last event whether it has what was applied. */
+  const writes = ({ effects }: DrivenCore): readonly boolean[] =>
+    effects.flatMap((effect) => (effect.kind === 'persist' ? [effect.membership !== undefined] : []))
+
+  test('is left for a later write while it is little, and taken along by the next once it is not', () => {
+    const core = leader() // whose first entry is applied
+    expect(writes(core.propose('a'))).toEqual([false])
+    expect(writes(core.acknowledge('n2').propose('b'))).toEqual([false])
+    expect(writes(core.acknowledge('n2'))).toEqual([]) // three are applied, yet nothing is to be written
+    expect(writes(core.propose('c'))).toEqual([true])
+    expect(writes(core.acknowledge('n2').propose('d'))).toEqual([false])
+  })
+
+  test('is written by itself after a while', () => {
+    const core = leader()
+    expect(writes(core.tick(199))).toEqual([])
+    expect(writes(core.tick(1))).toEqual([true])
+    expect(writes(core.tick(500))).toEqual([])
+  })
+})
+
 test('the disk is told the members as of what is applied, not those that may be rolled back', () => {
-  const core = new DrivenCore({ voters: three }).stand('n2').acknowledge('n2')
+  const settings = { applyFlushEntries: 1 }
+  const core = new DrivenCore({ voters: three, settings }).stand('n2').acknowledge('n2')
   core.happen({ kind: 'changeProposed', proposal: 1, change: { kind: 'addLearner', replica: 'n4' as ReplicaId } })
   const written = core.effects.find((effect) => effect.kind === 'persist')
   expect(written).toMatchObject({ membership: { index: 0, voters: three, learners: [] } })

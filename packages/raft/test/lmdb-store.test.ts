@@ -8,10 +8,11 @@ import type { Readable } from 'node:stream'
 import { setTimeout } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { open } from 'lmdb'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import { initLmdbStore, openLmdbStore } from '../src/lmdb-store.ts'
 import type { LogIndex } from '../src/message.ts'
 import { seal } from '../src/seal.ts'
+import type { LogStore, StoreBatch } from '../src/store.ts'
 import { chunkAt, describeSnapshots, headerAt, spaceOf } from './snapshot-contract.ts'
 import { batchOf, describeStore, entryAt, identity, type StorePlace } from './store-contract.ts'
 
@@ -25,17 +26,60 @@ async function inFolder(body: (path: string) => Promise<void>): Promise<void> {
   }
 }
 
-describe('in LMDB', () => {
+describe.each([
+  ['in LMDB', false],
+  ['in LMDB, in place', true],
+])('%s', (_, inPlace) => {
   const run = (body: (place: StorePlace) => Promise<void>): Promise<void> =>
     inFolder((path) =>
       body({
         init: (identity) => initLmdbStore({ ...identity, path }),
-        open: (identity) => openLmdbStore({ ...identity, path }),
+        open: async (identity) => {
+          const store = await openLmdbStore({ ...identity, path })
+          const write = store.write.bind(store)
+          return Object.assign(store, { write: (batch: StoreBatch) => write(batch, inPlace) })
+        },
       }),
     )
   describeStore(run)
   describeSnapshots(run)
 })
+
+/** Writes until a write is over when the call returns, as only one in place is; false when none of many is. */
+async function isOverAtOnce(store: LogStore, inPlace: boolean): Promise<boolean> {
+  for (let attempt = 1; attempt <= 100; attempt++) {
+    const writing = store.write(batchOf({ changes: new Map([['attempt', Buffer.from([attempt])]]) }), inPlace)
+    const isOver = store.get('attempt')?.[0] === attempt
+    await writing
+    if (isOver) return true
+  }
+  return false
+}
+
+test('a write is made in place where that is permitted and the disk is quick, and nowhere else', () =>
+  inFolder(async (path) => {
+    await initLmdbStore({ ...identity, path })
+    const store = await openLmdbStore({ ...identity, path })
+    expect(await isOverAtOnce(store, true)).toBe(true)
+    expect(await isOverAtOnce(store, false)).toBe(false)
+    const slow = vi.spyOn(performance, 'now').mockImplementation(() => (slowClockMs += 10))
+    let slowClockMs = 0
+    await store.write(batchOf({}))
+    expect(await isOverAtOnce(store, true)).toBe(false)
+    slow.mockRestore()
+    await store.close()
+  }))
+
+test('a write in place that fails says why, and the store takes no further write', () =>
+  inFolder(async (path) => {
+    await initLmdbStore({ ...identity, path })
+    const store = await openLmdbStore({ ...identity, path })
+    expect(await isOverAtOnce(store, true)).toBe(true)
+    const tooLong = batchOf({ changes: new Map([['k'.repeat(3_000), Buffer.from('v')]]) })
+    await expect(store.write(tooLong, true)).rejects.toThrow(/^A write to .* failed: .*key size.* acknowledged/i)
+    await expect(store.write(batchOf({}))).rejects.toThrow(/key size/i)
+    await store.close()
+  }))
 
 /** Changes one byte of the record under a key, as a failing disk may. */
 async function damage(path: string, key: Buffer): Promise<void> {

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest'
 import type { Replica, ReplicaId } from '../src/index.ts'
 import { command, Scene } from './scene.ts'
 
-const settings = { retainedEntries: 4, entriesInMemory: 2, maxAppendBytes: 4096 }
+const settings = { retainedEntries: 4, applyFlushEntries: 1, entriesInMemory: 2, maxAppendBytes: 4096 }
 
 test('a follower that was away shows what the snapshot holds, as applied, from the moment that it is installed', async () => {
   const scene = new Scene(3, settings)

@@ -71,8 +71,8 @@ export const membershipMutants: readonly Mutant[] = [
   {
     fault: 'the disk is told a membership beyond the applied index',
     file: 'raft/persistence.ts',
-    code: 'membership: settledMembershipOf(state)',
-    replacement: 'membership: state.memberships.at(-1) ?? settledMembershipOf(state)',
+    code: 'takesApplied ? settledMembershipOf(state)',
+    replacement: 'takesApplied ? state.memberships.at(-1)',
     caughtBy: [
       test('raft/core', 'the disk is told the members as of what is applied, not those that may be rolled back'),
     ],

@@ -271,4 +271,39 @@ export const storeMutants: readonly Mutant[] = [
       histories,
     ],
   },
+  {
+    fault: 'the last chunk of a snapshot leaves behind what was applied: it would get into the space that comes',
+    file: 'raft/persistence.ts',
+    code: ' || chunk !== undefined\n  if (takesApplied)',
+    replacement: '\n  if (takesApplied)',
+    caughtBy: [histories],
+  },
+  {
+    fault: 'what was applied counts as written with a write that has nothing of it',
+    file: 'raft/persistence.ts',
+    code: '  if (takesApplied) {\n    state.appliedHandedIndex',
+    replacement: '  if (waiting > 0) {\n    state.appliedHandedIndex',
+    caughtBy: [
+      test('raft/core', 'is left for a later write while it is little, and taken along by the next once it is not'),
+    ],
+  },
+  {
+    fault: 'a small write is without term and vote, though they changed',
+    file: 'raft/medium-store.ts',
+    code: '    one.hardState.term === other.hardState.term &&\n    one.hardState.votedFor === other.hardState.votedFor\n',
+    replacement: '    true\n',
+    caughtBy: [histories],
+  },
+  {
+    fault: 'a disk that stalls keeps the thread again and again',
+    file: 'raft/lmdb-medium.ts',
+    code: 'inPlace && this.isQuick ?',
+    replacement: 'inPlace ?',
+    caughtBy: [
+      test(
+        'raft/lmdb-store',
+        'a write is made in place where that is permitted and the disk is quick, and nowhere else',
+      ),
+    ],
+  },
 ]
