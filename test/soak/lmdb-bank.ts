@@ -17,7 +17,7 @@ const bank = defineParticipant({
       async run({ account, cents }, { store }) {
         if (account < 1) throw refuse('unknown-account', `There is no account ${account}.`)
         const key = `account ${account}`
-        const balance = Number((await store.get(key)) ?? openingCents)
+        const balance = Number((await store.getForUpdate(key)) ?? openingCents)
         await store.put(key, balance + cents)
       },
     },

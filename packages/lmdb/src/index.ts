@@ -1,6 +1,6 @@
 export type { LmdbSession } from './branch.ts'
 export type { LmdbClock } from './clock.ts'
 export { LmdbBrokenError, LmdbLimitError, LmdbReadOnlyError } from './errors.ts'
-export { LockTimeoutError } from './locks.ts'
+export { LockDeadlockError, LockTimeoutError } from './locks.ts'
 export { type LmdbOptions, type LmdbResource, lmdb } from './resource.ts'
 export type { LmdbEntry, LmdbListOptions, LmdbStore } from './transaction.ts'

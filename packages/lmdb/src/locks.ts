@@ -26,6 +26,22 @@ export class LockTimeoutError extends Error {
   }
 }
 
+/** A lock could never come: another holder waits until this branch gives back its own, and this one would wait for that holder. */
+export class LockDeadlockError extends Error {
+  override readonly name = 'LockDeadlockError'
+  readonly code = 'deadlock'
+  /** Who waits. */
+  readonly heldBy: readonly LockHolder[]
+
+  constructor(key: string, heldBy: readonly LockHolder[]) {
+    super(
+      `The lock of ${JSON.stringify(key)} is held by several that all want to write: ${describeHolders(heldBy)}. Try again, and read ` +
+        'what is going to be changed by `getForUpdate`.',
+    )
+    this.heldBy = heldBy
+  }
+}
+
 /** The branch ended while one of its operations still waited for a lock. */
 export class LockAbandonedError extends Error {
   override readonly name = 'LockAbandonedError'
@@ -63,7 +79,8 @@ export interface HeldLock<Owner> {
 
 /**
  * Locks of keys under strict two-phase locking: an owner takes them one by one and gives all of them back at once, at its end.
- * Fair: nobody passes an earlier waiter. There is no search for deadlocks; waiting is bounded by time-outs (rule R7).
+ * Fair: nobody passes an earlier waiter. There is no search for deadlocks but where it costs nothing, between those that hold the same
+ * key (`checkUpgrade`); waiting is bounded by time-outs (rule R7).
  */
 export class LockTable<Owner extends LockOwner> {
   readonly #clock: LockClock
@@ -90,6 +107,17 @@ export class LockTable<Owner extends LockOwner> {
       return
     }
     await this.#wait(lock, { owner, mode: wanted, key, timeoutMs, first: held !== undefined })
+  }
+
+  /** @throws LockDeadlockError when `owner` and another hold the key, both want more of it, and the other waits for that already. */
+  checkUpgrade(owner: Owner, key: string, mode: LockMode): void {
+    const lock = this.#locks.get(key)
+    const held = lock?.holders.get(owner)
+    if (lock === undefined || held === undefined || held === mode || held === 'exclusive') return
+    const rivals = lock.waiters.filter((waiter) => waiter.owner !== owner && lock.holders.has(waiter.owner))
+    if (rivals.length === 0) return
+    const heldBy = rivals.map((rival) => describeHolder(rival.owner, lock.holders.get(rival.owner) ?? rival.mode, key))
+    throw new LockDeadlockError(key, heldBy.slice(0, maxLockHolders))
   }
 
   /** Gives a lock without asking: for locks that were held before a restart, when nobody waits yet. */
@@ -183,11 +211,11 @@ function holdersOf<Owner extends LockOwner>(lock: Lock<Owner>, owner: Owner, wha
     lock.waiters.findIndex((waiter) => waiter.owner === owner),
   )
   const found = inTheWay.length > 0 ? inTheWay : before.map((waiter) => [waiter.owner, waiter.mode] as const)
-  return found.slice(0, maxLockHolders).map(([{ id }, mode]) => ({
-    what,
-    mode,
-    ...(id === undefined ? { other: 'another branch' } : { transaction: id }),
-  }))
+  return found.slice(0, maxLockHolders).map(([holder, mode]) => describeHolder(holder, mode, what))
+}
+
+function describeHolder({ id }: LockOwner, mode: LockMode, what: string): LockHolder {
+  return { what, mode, ...(id === undefined ? { other: 'another branch' } : { transaction: id }) }
 }
 
 function fits<Owner>(lock: Lock<Owner>, owner: Owner, mode: LockMode): boolean {

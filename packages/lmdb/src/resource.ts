@@ -30,7 +30,7 @@ import { LmdbBrokenError, LmdbLimitError, LmdbReadOnlyError } from './errors.ts'
 import { checkFileSystem, flushFolders } from './file-system.ts'
 import { Journal } from './journal.ts'
 import { defaultCapacity, maxListed } from './limits.ts'
-import { LockTable, LockTimeoutError } from './locks.ts'
+import { LockDeadlockError, LockTable, LockTimeoutError } from './locks.ts'
 import { takeStore } from './owner.ts'
 import { type LmdbEntry, type LmdbListOptions, Transaction } from './transaction.ts'
 
@@ -165,9 +165,10 @@ class Lmdb implements LmdbResource {
   }
 
   explain(error: unknown): Reason | undefined {
-    if (error instanceof LockTimeoutError) {
+    if (error instanceof LockTimeoutError || error instanceof LockDeadlockError) {
       const { message, heldBy } = error
-      return { code: reasonCodes.lockTimeout, message, retryable: true, heldBy }
+      const code = error instanceof LockTimeoutError ? reasonCodes.lockTimeout : reasonCodes.deadlock
+      return { code, message, retryable: true, heldBy }
     }
     const isOurs =
       error instanceof LmdbLimitError || error instanceof LmdbReadOnlyError || error instanceof LmdbBrokenError

@@ -24,13 +24,13 @@ export interface LmdbListOptions {
 /**
  * The store as an operation works with it: values are plain data (what JSON knows, dates, bytes, bigints of 64 bits) under
  * texts of up to 1024 bytes. What a branch reads or writes stays locked until the transaction ends.
- * Each method throws LockTimeoutError when a lock is not free in time, LmdbLimitError when something is too large; those that write
+ * Each method throws LockTimeoutError when a lock is not free in time, LockDeadlockError when it never could be, LmdbLimitError when something is too large; those that write
  * throw LmdbReadOnlyError in an operation that is declared read-only.
  */
 export interface LmdbStore {
   /** Reads a value; others may read it too. To change it afterwards, use `getForUpdate`. */
   get(key: string): Promise<unknown>
-  /** Reads a value that is going to be changed; others wait. Two that `get` and then `put` would wait for each other. */
+  /** Reads a value that is going to be changed; others wait. Of two that `get` and then `put` one fails. */
   getForUpdate(key: string): Promise<unknown>
   /** Writes a value, anything but undefined. */
   put(key: string, value: unknown): Promise<void>
@@ -160,6 +160,7 @@ export class Transaction implements LmdbStore, LockOwner {
 
   async #lock(lock: string, mode: LockMode): Promise<void> {
     this.#check()
+    this.#locks.checkUpgrade(this, lock, mode)
     await this.#locks.acquire(this, lock, mode, this.#lockTimeoutMs)
     this.#check()
   }

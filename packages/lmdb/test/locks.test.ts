@@ -1,6 +1,6 @@
 import type { TransactionId } from '@verdict/protocol'
 import { beforeEach, expect, test } from 'vitest'
-import { LockAbandonedError, LockTable, LockTimeoutError } from '../src/locks.ts'
+import { LockAbandonedError, LockDeadlockError, LockTable, LockTimeoutError } from '../src/locks.ts'
 
 interface Owner {
   readonly name: string
@@ -69,6 +69,23 @@ test('a reader that wants to write waits for the other readers alone', async () 
   void watch(log, c, 'k', 'exclusive')
   void watch(log, a, 'k', 'exclusive')
   await settled()
+  locks.release(b)
+  await settled()
+  expect(log).toEqual(['a', 'b', 'a'])
+})
+
+test('of two readers that both want to write the second is told at once, and the first gets it when the second ends', async () => {
+  const log: string[] = []
+  await watch(log, a, 'k', 'shared')
+  await watch(log, b, 'k', 'shared')
+  expect(() => locks.checkUpgrade(a, 'k', 'exclusive')).not.toThrow()
+  void watch(log, a, 'k', 'exclusive')
+  expect(() => locks.checkUpgrade(b, 'k', 'shared')).not.toThrow() // it has that
+  expect(() => locks.checkUpgrade(c, 'k', 'exclusive')).not.toThrow() // it waits, and nobody waits for it
+  expect(() => locks.checkUpgrade(b, 'k', 'exclusive')).toThrow(LockDeadlockError)
+  expect(() => locks.checkUpgrade(b, 'k', 'exclusive')).toThrow(
+    /^The lock of "k" is held by several .* another branch \(shared\)/,
+  )
   locks.release(b)
   await settled()
   expect(log).toEqual(['a', 'b', 'a'])

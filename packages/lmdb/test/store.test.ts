@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import { LmdbLimitError, type LmdbResource, LockTimeoutError } from '../src/index.ts'
+import { LmdbLimitError, type LmdbResource, LockDeadlockError, LockTimeoutError } from '../src/index.ts'
 import { maxBranchBytes, maxKeyBytes } from '../src/limits.ts'
 import { commit, makeNote, Place } from './place.ts'
 
@@ -73,6 +73,18 @@ test('readers share a key, and a writer waits for them', async () => {
   expect([await one.get('a'), await other.get('a')]).toEqual([1, 1])
   await expect(writer.put('a', 2)).rejects.toThrow(LockTimeoutError)
   await expect(writer.getForUpdate('a')).rejects.toThrow(LockTimeoutError)
+})
+
+test('of two branches that read a key and then write it the second is the victim of a deadlock at once', async () => {
+  await commit(resource, (store) => store.put('a', 1))
+  const [one, other] = [await open(), await open()]
+  await one.get('a')
+  await other.get('a')
+  const waiting = one.put('a', 2)
+  const victim = await other.put('a', 2).catch((error: unknown) => error)
+  expect(victim).toBeInstanceOf(LockDeadlockError)
+  expect(resource.explain(victim)).toMatchObject({ code: 'deadlock', retryable: true, heldBy: [{ mode: 'shared' }] })
+  await expect(waiting).rejects.toThrow(LockTimeoutError) // the victim is still open
 })
 
 test('users’ keys and Verdict’s rows never meet, whatever a key looks like', async () => {
