@@ -1,4 +1,5 @@
 import type { Transaction } from 'lmdb'
+import { DiskPace } from './disk-pace.ts'
 import { StoreError } from './errors.ts'
 import { closeOwned, type Database, dataBytes, type OwnedDatabase, onDisk } from './lmdb-database.ts'
 import {
@@ -21,8 +22,8 @@ import { seal, unseal } from './seal.ts'
 const bytesBetweenLooks = 1024 * 1024
 const commitsBetweenLooks = 64
 
-/** A commit that took less than this may be followed by one in place: whoever waits for a thread's turn waits for longer. */
-const quickCommitMs = 2
+/** A key and what it becomes; undefined removes it. */
+type Change = readonly [key: Buffer, value: Buffer | undefined]
 
 /** Reads of an LMDB database, as of now or as of a transaction. */
 class LmdbView implements MediumView {
@@ -86,8 +87,7 @@ export class LmdbMedium extends LmdbView implements Medium {
   private committing: Promise<void> = Promise.resolve()
   private bytesUntilLook = 0
   private commitsUntilLook = 0
-  /** A disk that stalls keeps the thread once: by that it is known to be slow, until a commit elsewhere was quick again. */
-  private isQuick = false
+  private readonly pace = new DiskPace()
 
   constructor(path: string, owned: OwnedDatabase, maxMapBytes: number) {
     super(owned.database, path)
@@ -114,24 +114,33 @@ export class LmdbMedium extends LmdbView implements Medium {
 
   async commit(write: (writer: MediumWriter) => void, inPlace = false): Promise<void> {
     this.checkRoom()
-    const begunMs = performance.now()
-    this.committing = onDisk(
-      inPlace && this.isQuick ? this.commitInPlace(write) : this.commitElsewhere(write),
-      this.place,
-    )
+    // All of it is known before any of it is written: lmdb would commit the first half of a batch that throws in its middle.
+    const changes: Change[] = []
+    write(writerOf(changes))
+    for (const [, value] of changes) this.bytesUntilLook -= value?.length ?? 0
+    const beganMs = performance.now()
+    const isInPlace = inPlace && this.pace.mayWait(beganMs)
+    this.committing = onDisk(isInPlace ? this.commitInPlace(changes) : this.commitElsewhere(changes), this.place)
     await this.committing
-    this.isQuick = performance.now() - begunMs < quickCommitMs
+    this.pace.committed(beganMs, performance.now())
   }
 
   /** The promise of the batch itself is the one that stands behind the flushes; inside a batch those of single writes mean nothing. */
-  private commitElsewhere(write: (writer: MediumWriter) => void): Promise<boolean> {
-    return this.database.batch(() => write(this.writer))
+  private commitElsewhere(changes: readonly Change[]): Promise<boolean> {
+    return this.database.batch(() => this.make(changes))
   }
 
   /** Both flushes are over when the transaction returns, and what it throws is the reason why one failed. */
-  private async commitInPlace(write: (writer: MediumWriter) => void): Promise<boolean> {
-    this.database.transactionSync(() => write(this.writer))
+  private async commitInPlace(changes: readonly Change[]): Promise<boolean> {
+    this.database.transactionSync(() => this.make(changes))
     return true
+  }
+
+  private make(changes: readonly Change[]): void {
+    for (const [key, value] of changes) {
+      if (value === undefined) void this.database.remove(key)
+      else void this.database.put(key, value)
+    }
   }
 
   pin(): PinnedView {
@@ -149,28 +158,6 @@ export class LmdbMedium extends LmdbView implements Medium {
     await closeOwned(this.owned)
   }
 
-  private readonly writer: MediumWriter = {
-    putRecord: (name, bytes) => this.put(recordKeys[name], seal(bytes)),
-    removeRecord: (name) => this.remove(recordKeys[name]),
-    putBlock: (last, bytes) => {
-      const key = logKey(last)
-      this.put(key, seal(bytes, key))
-    },
-    removeBlock: (last) => this.remove(logKey(last)),
-    putValue: (generation, key, { buffer, byteOffset, byteLength }) =>
-      this.put(spaceKey(spacePrefix(generation), key), Buffer.from(buffer, byteOffset, byteLength)),
-    removeValue: (generation, key) => this.remove(spaceKey(spacePrefix(generation), key)),
-  }
-
-  private put(key: Buffer, value: Buffer): void {
-    this.bytesUntilLook -= value.length
-    void this.database.put(key, value)
-  }
-
-  private remove(key: Buffer): void {
-    void this.database.remove(key)
-  }
-
   /** @throws StoreError `full` */
   private checkRoom(): void {
     if (this.bytesUntilLook > 0 && this.commitsUntilLook-- > 0) return
@@ -183,6 +170,24 @@ export class LmdbMedium extends LmdbView implements Medium {
       `The store in ${this.place} has ${bytes} bytes, at most ${this.maxMapBytes} are allowed. Nothing of the write was ` +
         'acknowledged. Raise maxMapBytes, or have less kept, then start the replica again.',
     )
+  }
+}
+
+/** Takes down what is to be written. */
+function writerOf(changes: Change[]): MediumWriter {
+  const put = (key: Buffer, value: Buffer): void => void changes.push([key, value])
+  const remove = (key: Buffer): void => void changes.push([key, undefined])
+  return {
+    putRecord: (name, bytes) => put(recordKeys[name], seal(bytes)),
+    removeRecord: (name) => remove(recordKeys[name]),
+    putBlock: (last, bytes) => {
+      const key = logKey(last)
+      put(key, seal(bytes, key))
+    },
+    removeBlock: (last) => remove(logKey(last)),
+    putValue: (generation, key, { buffer, byteOffset, byteLength }) =>
+      put(spaceKey(spacePrefix(generation), key), Buffer.from(buffer, byteOffset, byteLength)),
+    removeValue: (generation, key) => remove(spaceKey(spacePrefix(generation), key)),
   }
 }
 

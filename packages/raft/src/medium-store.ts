@@ -272,9 +272,10 @@ export class MediumStore implements LogStore {
   }
 }
 
-/** Who was in the group goes by the index. */
+/** A membership is replaced, and never changed. */
 function isSameState(one: StoredState, other: StoredState): boolean {
   return (
+    one.membership === other.membership &&
     one.appliedIndex === other.appliedIndex &&
     one.hardState.term === other.hardState.term &&
     one.hardState.votedFor === other.hardState.votedFor

@@ -28,8 +28,8 @@ export interface DiskListener {
   flushed(): number
   /** Looks at the state that a snapshot brought. What it throws stops the replica. */
   installed(): void
-  /** Whether others wait for what this replica has to send meanwhile. */
-  leads(): boolean
+  /** Whether others wait for what this replica sends: it leaves only after the turn. */
+  isAwaited(): boolean
   /** What else is to be remembered with a write, when it is new. */
   peerStarts(): StoreBatch['peerStarts']
   fail(error: unknown): void
@@ -88,7 +88,7 @@ export class ReplicaDisk {
         ? { ...store.state, changes: new Map() }
         : { appliedIndex: this.appliedIndex, membership, changes: space.take() }
     const batch = { ...applied, hardState, entries, compactTo, chunk, peerStarts: this.listener.peerStarts() }
-    const inPlace = !this.listener.leads() && entries.length <= maxEntriesInPlace
+    const inPlace = !this.listener.isAwaited() && entries.length <= maxEntriesInPlace
     this.whenWritten(store.write(batch, inPlace), write, () => {
       space.landed()
       this.listener.tell({ kind: 'appended', entries: entries.length, flushMs: this.listener.flushed() })

@@ -48,6 +48,8 @@ export class RunningReplica<Result> implements Replica<Result> {
   private readonly peerStarts: PeerStarts
   private readonly disk: ReplicaDisk
   private turnDue = false
+  /** In this turn. */
+  private hasSent = false
   private lastRead = 0
   private malformed = 0
   private lostTold = 0
@@ -83,7 +85,7 @@ export class RunningReplica<Result> implements Replica<Result> {
       happen: (event) => this.happen(event),
       tell: (event) => this.tell(event),
       flushed: () => this.telemetry.flushed(),
-      leads: () => this.state.role.kind === 'leader',
+      isAwaited: () => this.hasSent || this.state.role.kind === 'leader',
       installed: () => options.machine.check?.(this.disk.space),
       peerStarts: () => this.peerStarts.takeNews(),
       fail: (error) => this.fail(error),
@@ -195,6 +197,7 @@ export class RunningReplica<Result> implements Replica<Result> {
 
   private turn(): void {
     this.turnDue = false
+    this.hasSent = false
     if (this.failed) return
     if (this.inbox.lost > this.lostTold) {
       this.lostTold = this.inbox.lost
@@ -254,6 +257,7 @@ export class RunningReplica<Result> implements Replica<Result> {
 
   private send(to: ReplicaId, message: Message): void {
     const { world, subject, id } = this.options
+    this.hasSent = true
     const payload = encodeMessage(message, this.peerStarts.forPeer(to))
     if (to !== leaderOf(this.state)) {
       world.bus.publish(subject(id, to), payload)

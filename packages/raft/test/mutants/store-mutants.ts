@@ -296,14 +296,11 @@ export const storeMutants: readonly Mutant[] = [
   },
   {
     fault: 'a disk that stalls keeps the thread again and again',
-    file: 'raft/lmdb-medium.ts',
-    code: 'inPlace && this.isQuick ?',
-    replacement: 'inPlace ?',
+    file: 'raft/disk-pace.ts',
+    code: ' && nowMs >= this.distrustedUntilMs',
+    replacement: '',
     caughtBy: [
-      test(
-        'raft/lmdb-store',
-        'a write is made in place where that is permitted and the disk is quick, and nowhere else',
-      ),
+      test('raft/disk-pace', 'after a stall the thread does not wait for a minute, however quick the disk is again'),
     ],
   },
 ]
