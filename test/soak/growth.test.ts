@@ -15,6 +15,8 @@ test.each([
   ['what is full after a warm-up', (share: number) => Math.min(1, 4 * share) * 200 * mib, false],
   ['what goes up and down', (share: number) => (100 + 30 * Math.sin(share * 60)) * mib, false],
   ['what goes up until a collector comes', (share: number) => (60 + ((share * 40) % 5) * 50) * mib, false],
+  ['what a collector let go of late', (share: number) => (share < 0.6 ? 700 : share < 0.7 ? 320 : 390) * mib, false],
+  ['what follows a load that dips', (share: number) => (share > 0.5 && share < 0.75 ? 90 : 150) * mib, false],
   ['what is small, whatever its share', (share: number) => share * 10 * mib, false],
   ['a leak from nothing', (share: number) => share * 400 * mib, true],
   ['a leak on top of much', (share: number) => (200 + share * 300) * mib, true],

@@ -20,7 +20,7 @@ npm run soak -- --simulated N [--per-epoch 20000] [--svg FILE]
   --per-epoch N    how many of them come in one epoch
   --svg FILE       draws memory, files and rows over the run
 
-Ends with 1 when the last quarter never shows less than ${maxGrowthShare * 100} % more of anything than the quarter before it, and with 2
+Ends with 1 when the last quarter never shows less than ${maxGrowthShare * 100} % more of anything than the median of the half before it, and with 2
 when too few transactions were decided to tell.
 `
 const samplesPerRun = 120
@@ -98,13 +98,11 @@ async function soakSimulated(folder: string): Promise<Watched> {
 function report(watched: Watched): number {
   const growths = growthOf(watched)
   console.log(`\n${watched.title}\n`)
-  console.log(
-    `${'the least of the'.padEnd(44)}${'third quarter'.padStart(16)}${'last quarter'.padStart(16)}${'growth'.padStart(10)}`,
-  )
-  for (const { name, unit, third, last, share, isGrowing } of growths) {
+  console.log(`${''.padEnd(44)}${'middle, median'.padStart(16)}${'last, least'.padStart(16)}${'growth'.padStart(10)}`)
+  for (const { name, unit, before, last, share, isGrowing } of growths) {
     const percent = `${(share * 100).toFixed(1)} %${isGrowing ? ' !' : ''}`
     console.log(
-      `${name.padEnd(44)}${format(third, unit).padStart(16)}${format(last, unit).padStart(16)}${percent.padStart(10)}`,
+      `${name.padEnd(44)}${format(before, unit).padStart(16)}${format(last, unit).padStart(16)}${percent.padStart(10)}`,
     )
   }
   if (watched.decided < minDecided) {
