@@ -19,6 +19,7 @@ export function chart({ title, along, gauges, samples }: Watched): string {
     )
   })
   return `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" viewBox="0 0 ${width} ${height}" font-family="sans-serif" font-size="11">
+<title>${escapeText(title)}</title>
 <rect width="${width}" height="${height}" fill="#fff"/>
 <text x="${panel.left}" y="20" font-size="14">${escapeText(title)}</text>
 <text x="${panel.left}" y="36" fill="#666">from 0 to ${formatCount(end)} ${along}</text>
