@@ -24,8 +24,8 @@ export interface LmdbListOptions {
 /**
  * The store as an operation works with it: values are plain data (what JSON knows, dates, bytes, bigints of 64 bits) under
  * texts of up to 1024 bytes. What a branch reads or writes stays locked until the transaction ends.
- * Each method throws LockTimeoutError when a lock is not free in time, LockDeadlockError when it never could be, LmdbLimitError when something is too large; those that write
- * throw LmdbReadOnlyError in an operation that is declared read-only.
+ * Each method throws LockTimeoutError when a lock is not free in time, LockDeadlockError when it never could be, LmdbLimitError when
+ * something is too large; those that write throw LmdbReadOnlyError in an operation that is declared read-only.
  */
 export interface LmdbStore {
   /** Reads a value; others may read it too. To change it afterwards, use `getForUpdate`. */

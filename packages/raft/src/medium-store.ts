@@ -116,7 +116,7 @@ export class MediumStore implements LogStore {
     const staged = this.stagedAfter(chunk, appliedIndex)
     // The medium may show the change before it says that it has landed: what is being forgotten is not to be read from now on.
     this.base = nextBase
-    await this.commit(inPlace, (writer) => {
+    await this.commit((writer) => {
       if (!isSameState(state, this.state)) writer.putRecord('state', encodeStoredState(state))
       this.putEntries(writer, entries)
       for (const [key, value] of changes) {
@@ -126,7 +126,7 @@ export class MediumStore implements LogStore {
       if (nextBase !== base) this.putBase(writer, nextBase, base)
       if (staged !== this.staged) putStaged(writer, staged, chunk)
       if (peerStarts !== undefined) this.putRuns(writer, peerStarts)
-    })
+    }, inPlace)
     this.state = state
     this.lastIndex = last
     if (nextBase !== base) this.sizes.removedUpTo(nextBase.index)
@@ -147,7 +147,7 @@ export class MediumStore implements LogStore {
     )
     const state: StoredState = { hardState, appliedIndex: index, membership }
     const nextBase: StoredBase = { index, term, generation: staged.generation }
-    await this.commit(false, (writer) => {
+    await this.commit((writer) => {
       writer.putRecord('state', encodeStoredState(state))
       writer.putRecord('base', encodeBase(nextBase))
       writer.removeRecord('staged')
@@ -172,7 +172,7 @@ export class MediumStore implements LogStore {
   }
 
   /** With the first write goes all that makes the store this version's and this run's. A write that failed is the last one. */
-  private async commit(inPlace: boolean, write: (writer: MediumWriter) => void): Promise<void> {
+  private async commit(write: (writer: MediumWriter) => void, inPlace = false): Promise<void> {
     if (this.failure !== undefined) throw this.failure
     try {
       await this.medium.commit((writer) => {

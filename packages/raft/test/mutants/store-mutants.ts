@@ -303,4 +303,23 @@ export const storeMutants: readonly Mutant[] = [
       test('raft/disk-pace', 'after a stall the thread does not wait for a minute, however quick the disk is again'),
     ],
   },
+  {
+    fault: 'a leader keeps the thread while others wait for what it sends',
+    file: 'raft/running-replica.ts',
+    code: "this.hasSent || this.state.role.kind === 'leader'",
+    replacement: 'this.hasSent',
+    caughtBy: [
+      test(
+        'raft/in-place',
+        'a follower writes a few entries in place, and many elsewhere; a leader writes nothing in place',
+      ),
+    ],
+  },
+  {
+    fault: 'an acknowledgement waits for the next write',
+    file: 'raft/running-replica.ts',
+    code: 'this.hasSent || this.state.role',
+    replacement: 'this.state.role',
+    caughtBy: [test('raft/in-place', 'nothing that was sent waits for a write in place')],
+  },
 ]
