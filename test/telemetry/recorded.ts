@@ -11,6 +11,7 @@ import {
 import {
   type IdGenerator,
   type ReadableSpan,
+  type Sampler,
   type Span,
   type SpanProcessor,
   TracerProvider,
@@ -30,9 +31,10 @@ export class Recorded implements Disposable {
   readonly #started: Span[] = []
   readonly #reader = new ReaderOnDemand()
 
-  constructor({ spans = true }: { readonly spans?: boolean } = {}) {
+  constructor({ spans = true, sampler }: { readonly spans?: boolean; readonly sampler?: Sampler } = {}) {
     const spanProcessors = [{ ...keepsNothing, onStart: (span: Span) => void this.#started.push(span) }]
-    if (spans) trace.setGlobalTracerProvider(new TracerProvider({ spanProcessors, idGenerator: counting() }))
+    const options = { spanProcessors, idGenerator: counting(), ...(sampler && { sampler }) }
+    if (spans) trace.setGlobalTracerProvider(new TracerProvider(options))
     metrics.setGlobalMeterProvider(new MeterProvider({ readers: [this.#reader] }))
     context.setGlobalContextManager(new AsyncLocalStorageContextManager().enable())
   }

@@ -8,6 +8,7 @@ import {
   spanAttributes,
   spanEvents,
   spanNames,
+  startPart,
   traceField,
 } from '@verdict/protocol/telemetry'
 import type { Clock } from '@verdict/runtime'
@@ -66,18 +67,19 @@ export class ClientTelemetry {
     read: (answer: T) => Ending,
   ): Promise<T> {
     const name = methodName(service, method)
-    const span = this.tracer.startSpan(name, {
+    const within = context.active()
+    const span = startPart(this.tracer, name, within, () => ({
       kind: SpanKind.CLIENT,
       attributes: {
         [conventions.rpcSystem]: rpcSystem,
         [conventions.rpcMethod]: name,
         [spanAttributes.transaction]: id,
       },
-    })
+    }))
     const resent = (attempt: number): void => {
       if (span.isRecording()) span.addEvent(spanEvents.resent, { [spanAttributes.attempt]: attempt })
     }
-    const call = { span, trace: traceField(trace.setSpan(context.active(), span)), resent }
+    const call = { span, trace: traceField(trace.setSpan(within, span)), resent }
     return this.watch(
       span,
       () => run(call),

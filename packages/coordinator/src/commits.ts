@@ -26,6 +26,7 @@ import { epochOf, horizonOf } from './forgetting.ts'
 import { trustedList } from './inquiry.ts'
 import type { CoordinatorMetering } from './metering.ts'
 import type { Asker, Post } from './post.ts'
+import type { Proposal } from './proposal.ts'
 import { type ReadableSpace, recordOf } from './records.ts'
 import type { CoordinatorSettings } from './settings.ts'
 import type { Troubles } from './troubles.ts'
@@ -281,7 +282,7 @@ export class Commits {
         break
       case 'propose':
         underway.tracing.collected(cause.kind === 'abortAsked' ? undefined : effect.decision.reason)
-        this.propose(id, underway, { ...effect.decision, decidedAtMs: Math.round(this.ports.clock.wallMs()) })
+        this.propose(id, underway, effect.decision)
         break
     }
   }
@@ -300,9 +301,12 @@ export class Commits {
     }
   }
 
-  private propose(id: TransactionId, underway: Underway, decision: Decision): void {
-    underway.collectedAtMs = this.ports.clock.nowMs()
-    underway.tracing
+  private propose(id: TransactionId, underway: Underway, { trace, ...proposal }: Proposal): void {
+    const { clock } = this.ports
+    const { tracing } = underway
+    underway.collectedAtMs = clock.nowMs()
+    const decision = { ...proposal, decidedAtMs: Math.round(clock.wallMs()), ...tracing.kept(trace) }
+    tracing
       .deciding(decision, () => this.ports.decide(decision))
       .then(
         (applied) => this.ports.troubles.contain(id, () => this.applied(id, underway, applied)),
@@ -370,7 +374,7 @@ export class Commits {
       term,
       horizon: horizonOf(space),
       ...(operations === undefined ? {} : { operations }),
-      ...tracing.asking(participant, trace),
+      ...tracing.asking(participant, trace, operations !== undefined),
     } as const
     post.tell(participant, instance, message, () => this.unreachable(id, participant, instance))
   }

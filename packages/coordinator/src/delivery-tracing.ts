@@ -1,8 +1,16 @@
 import { type Context, ROOT_CONTEXT, type Span } from '@opentelemetry/api'
 import type { DecisionRecord, ParticipantName, ReportedHazard } from '@verdict/protocol'
-import { labels, linksTo, methodName, methods, spanAttributes } from '@verdict/protocol/telemetry'
+import {
+  isRecorded,
+  labels,
+  linksTo,
+  methodName,
+  methods,
+  spanAttributes,
+  startPart,
+} from '@verdict/protocol/telemetry'
 import type { DeliveryEvent } from './delivery.ts'
-import { abandon, coordinatorTracer, fail, startPart, type TraceField, toParticipant, traceOf } from './span.ts'
+import { abandon, coordinatorTracer, fail, type TraceField, toParticipant, traceOf } from './span.ts'
 
 /** An outcome on its way to one participant. */
 interface Telling {
@@ -46,11 +54,13 @@ export class DeliveryTracing {
       if (attempt > 1) made.attributes[spanAttributes.attempt] = attempt
       return made
     }
-    const span =
-      this.within !== undefined && attempt === 1
-        ? startPart(this.tracer, method, this.within, options)
-        : this.tracer.startSpan(method, { ...options(), links: linksTo([transaction]) }, ROOT_CONTEXT)
+    const isPart = this.within !== undefined && attempt === 1
+    const span = isPart
+      ? startPart(this.tracer, method, this.within, options)
+      : this.tracer.startSpan(method, { ...options(), links: linksTo([transaction]) }, ROOT_CONTEXT)
     this.tellings.set(participant, { span, attempt })
+    // Its participant has the transaction's trace with the branch.
+    if (isPart && transaction === undefined && !isRecorded(span)) return {}
     return traceOf(span, transaction)
   }
 

@@ -1,11 +1,9 @@
 import {
-  type Context,
   ROOT_CONTEXT,
   type Span,
   SpanKind,
   type SpanOptions,
   SpanStatusCode,
-  TraceFlags,
   type Tracer,
   trace,
 } from '@opentelemetry/api'
@@ -23,22 +21,6 @@ export const leadershipLost = 'leadership lost; whoever leads next goes on'
 
 export function coordinatorTracer(): Tracer {
   return trace.getTracer('@verdict/coordinator', version)
-}
-
-/**
- * Starts a span for a part of the work that `within` is for. Where that is not sampled, no part of it is, and the part costs nothing: it
- * has the identity of the whole.
- */
-export function startPart(tracer: Tracer, name: string, within: Context, options?: () => SpanOptions): Span {
-  const whole = trace.getSpan(within)
-  if (whole !== undefined && !whole.isRecording() && !isSampled(whole))
-    return trace.wrapSpanContext(whole.spanContext())
-  return tracer.startSpan(name, options?.() ?? {}, within)
-}
-
-/** It may have ended, and records nothing any more. */
-function isSampled(span: Span): boolean {
-  return (span.spanContext().traceFlags & TraceFlags.SAMPLED) !== 0
 }
 
 /** How the span of a message to a participant is made that has to be answered. */

@@ -8,6 +8,7 @@ import {
   type Reason,
   type Release,
   type Token,
+  type TraceContext,
   type TransactionId,
 } from '@verdict/protocol'
 import { spanEvents } from '@verdict/protocol/telemetry'
@@ -90,7 +91,7 @@ export class Branches {
 
   prepare(arrived: Arrived<'prepare'>): void {
     const { id, trace } = arrived.message
-    const asked = this.#asked(this.#site.tracing.prepare(id, trace))
+    const asked = this.#asked(this.#site.tracing.prepare(id, trace, this.#openings.find(id)?.branch.trace))
     context.with(asked.context, () => this.#prepare(arrived, asked))
   }
 
@@ -98,6 +99,11 @@ export class Branches {
     const { id, trace } = arrived.message
     const asked = this.#asked(this.#site.tracing.alone(id, trace))
     context.with(asked.context, () => this.#alone(arrived, asked))
+  }
+
+  /** The trace of a branch, where this instance or the resource knows it. */
+  traceOf(id: TransactionId): TraceContext | undefined {
+    return this.#openings.find(id)?.branch.trace ?? this.#doubts.traceOf(id)
   }
 
   /** Drops what is open: the transaction was aborted (rule R8). */

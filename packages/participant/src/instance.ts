@@ -189,8 +189,9 @@ export class Instance {
         this.#contain(inbound.message.id, () => this.#branches.prepare(inbound))
         return
       case 'outcome': {
-        const { id, outcome, digest, token, trace } = inbound.message
-        this.#contain(id, () => this.#endings.tell(id, { kind: outcome, digest, token }, { trace, awaited: true }))
+        const { id, outcome, digest, token } = inbound.message
+        const notice = { trace: inbound.message.trace ?? this.#branches.traceOf(id), awaited: true }
+        this.#contain(id, () => this.#endings.tell(id, { kind: outcome, digest, token }, notice))
         return
       }
       case 'inquiry-answer':

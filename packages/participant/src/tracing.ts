@@ -14,6 +14,7 @@ import {
   contextOf,
   conventions,
   coordinatorService,
+  isSampled,
   labels,
   linksTo,
   methodName,
@@ -64,6 +65,8 @@ export class Tracing {
   readonly #prepare: SpanOptions
   readonly #alone: SpanOptions
   readonly #outcome: SpanOptions
+  /** Whether this process has a sampler that does not follow the caller's: seen once it has recorded what was not sampled there. */
+  #recordsUnsampled = false
 
   constructor({ participant, instance, operations }: Traced) {
     const server = (method: string): SpanOptions => ({
@@ -87,27 +90,30 @@ export class Tracing {
   call(operation: string, id: TransactionId, from: TraceContext | undefined): Work {
     const known = this.#calls.get(operation)
     const name = methodName(this.#participant, known === undefined ? otherLabel : operation)
-    return this.#serve(name, known ?? this.#unknownCall, id, contextOf(from, ROOT_CONTEXT))
+    return this.#serve(name, known ?? this.#unknownCall, id, from)
   }
 
-  /** A leader's question for a vote, from its arrival until the vote leaves. */
-  prepare(id: TransactionId, from: TraceContext | undefined): Work {
+  /** A leader's question for a vote, from its arrival until the vote leaves. `of` is the trace of the branch, where there is one. */
+  prepare(id: TransactionId, from: TraceContext | undefined, of: TraceContext | undefined): Work {
     const name = methodName(this.#participant, methods.prepare)
-    return this.#serve(name, this.#prepare, id, contextOf(from, ROOT_CONTEXT))
+    if (of === undefined) return this.#serve(name, this.#prepare, id, from)
+    return this.#unrecorded(from ?? of) ?? this.#serve(name, this.#prepare, id, from ?? of)
   }
 
   /** An owner's request to commit alone, from its arrival until it is answered. */
   alone(id: TransactionId, from: TraceContext | undefined): Work {
     const name = methodName(this.#participant, methods.alone)
-    return this.#serve(name, this.#alone, id, contextOf(from, ROOT_CONTEXT))
+    return this.#serve(name, this.#alone, id, from)
   }
 
   /** An outcome, from being told until it is acknowledged or given up to the next attempt, which is a trace of its own. */
   outcome(id: TransactionId, told: Told, { trace: from, awaited }: Notice, attempt: number): Work {
     const name = methodName(this.#participant, methods.outcome)
     const isFirst = awaited && attempt === 1
+    const unrecorded = isFirst ? this.#unrecorded(from) : undefined
+    if (unrecorded !== undefined) return unrecorded
     const options = isFirst ? this.#outcome : { ...this.#outcome, root: true, links: linksTo([from]) }
-    const work = this.#serve(name, options, id, isFirst ? contextOf(from, ROOT_CONTEXT) : ROOT_CONTEXT)
+    const work = this.#serve(name, options, id, isFirst ? from : undefined)
     if (told.kind === 'committed' || told.kind === 'aborted') work.span.setAttribute(labels.outcome, told.kind)
     if (attempt > 1) work.span.setAttribute(spanAttributes.attempt, attempt)
     return work
@@ -144,9 +150,24 @@ export class Tracing {
     return this.#part(spanNames.open, run, refusal)
   }
 
-  #serve(name: string, options: SpanOptions, id: TransactionId, parent: Context): Work {
+  /** Whether anything is recorded of a trace: by its caller, or here. */
+  isFound(from: TraceContext): boolean {
+    return isSampled(from) || this.#recordsUnsampled
+  }
+
+  /** Work on a transaction of which nothing is recorded, as its first message has shown: it has the caller's identity, and costs nothing. */
+  #unrecorded(from: TraceContext | undefined): Work | undefined {
+    if (from === undefined || this.isFound(from)) return undefined
+    const caller = contextOf(from, ROOT_CONTEXT)
+    const span = trace.getSpan(caller)
+    return span === undefined ? undefined : { span, context: caller }
+  }
+
+  #serve(name: string, options: SpanOptions, id: TransactionId, from: TraceContext | undefined): Work {
+    const parent = contextOf(from, ROOT_CONTEXT)
     const span = this.#tracer.startSpan(name, options, parent)
     span.setAttribute(spanAttributes.transaction, id)
+    if (span.isRecording() && from !== undefined && !isSampled(from)) this.#recordsUnsampled = true
     return { span, context: trace.setSpan(parent, span) }
   }
 

@@ -63,6 +63,8 @@ export class MemoryStore {
   readonly open = new Set<Branch>()
   /** The longest wait for a lock that each opened branch was given. */
   readonly lockTimeoutsMs: number[] = []
+  /** In which trace each method was called last. */
+  readonly traceIds: Partial<Record<Method, string>> = {}
   capacity = 8
   durability: 'full' | 'weak' = 'full'
   readonly #held = new Map<Method, Promise<void>>()
@@ -108,6 +110,8 @@ export class MemoryStore {
 
   async #enter<T>(method: Method, act: () => T): Promise<T> {
     this.log.push(method)
+    const active = trace.getActiveSpan()?.spanContext()
+    if (active !== undefined) this.traceIds[method] = active.traceId
     await this.#held.get(method)
     if (trace.getActiveSpan()?.isRecording()) trace.getTracer('store').startSpan(`store ${method}`).end()
     const script = this.#scripts.get(method)

@@ -15,4 +15,5 @@ export {
   spanEvents,
   spanNames,
 } from './names.ts'
-export { contextOf, linksTo, traceField } from './trace-context.ts'
+export { isRecorded, startPart } from './start-part.ts'
+export { contextOf, isSampled, linksTo, traceField } from './trace-context.ts'

@@ -4,6 +4,7 @@ import {
   isSpanContextValid,
   type Link,
   type SpanContext,
+  TraceFlags,
   trace,
 } from '@opentelemetry/api'
 import { maxTracestateLength, type TraceContext } from '../trace.ts'
@@ -29,6 +30,11 @@ export function traceField(of: Context): { readonly trace?: TraceContext } {
 export function contextOf(found: TraceContext | undefined, onto: Context): Context {
   const span = found === undefined ? undefined : spanContextOf(found)
   return span === undefined ? onto : trace.setSpanContext(onto, span)
+}
+
+/** Whether the span that this names is recorded by whoever made it, as far as that was decided when it began. */
+export function isSampled({ traceparent }: TraceContext): boolean {
+  return (Number.parseInt(traceparent.slice(-2), 16) & TraceFlags.SAMPLED) !== 0
 }
 
 /** Links to the spans that these name, for work that no caller waits for. */

@@ -1,7 +1,7 @@
 import { INVALID_SPAN_CONTEXT, ROOT_CONTEXT, type SpanContext, trace } from '@opentelemetry/api'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { Recorded } from '../../../test/telemetry/recorded.ts'
-import { coordinatorTracer, startPart } from '../src/span.ts'
+import { startPart } from '../src/telemetry/index.ts'
 
 const options = () => ({ attributes: { part: true } })
 
@@ -17,7 +17,7 @@ function whole(traceFlags: number): SpanContext {
 
 describe('a part of a span', () => {
   test('is a span of its own, also when the whole has ended before', () => {
-    const tracer = coordinatorTracer()
+    const tracer = trace.getTracer('test')
     const span = tracer.startSpan('whole')
     const within = trace.setSpan(ROOT_CONTEXT, span)
     span.end()
@@ -31,7 +31,7 @@ describe('a part of a span', () => {
     'has the identity of a whole that is not sampled, and no attributes',
     (context) => {
       const within = trace.setSpanContext(ROOT_CONTEXT, context)
-      const part = startPart(coordinatorTracer(), 'part', within, () => {
+      const part = startPart(trace.getTracer('test'), 'part', within, () => {
         throw new Error('Attributes were made for nothing.')
       })
       expect(part.isRecording()).toBe(false)
