@@ -19,7 +19,7 @@ export function noOpSpanMicroseconds(): number {
     const attributes = { [conventions.rpcSystem]: rpcSystem, [conventions.rpcMethod]: method }
     const span = tracer.startSpan(method, { kind: SpanKind.CLIENT, attributes }, parent)
     const active = trace.setSpan(parent, span)
-    const message = context.with(active, () => ({ method, ...traceField(active) }))
+    const message = context.with(active, () => ({ method, ...traceField(span.spanContext()) }))
     if (span.isRecording()) span.setAttribute('verdict.messages', messages)
     if (message.method === method) messages += 1
     histogram.record(0.001, { [conventions.rpcMethod]: method })

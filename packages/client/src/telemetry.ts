@@ -67,8 +67,7 @@ export class ClientTelemetry {
     read: (answer: T) => Ending,
   ): Promise<T> {
     const name = methodName(service, method)
-    const within = context.active()
-    const span = startPart(this.tracer, name, within, () => ({
+    const span = startPart(this.tracer, name, context.active(), () => ({
       kind: SpanKind.CLIENT,
       attributes: {
         [conventions.rpcSystem]: rpcSystem,
@@ -79,7 +78,7 @@ export class ClientTelemetry {
     const resent = (attempt: number): void => {
       if (span.isRecording()) span.addEvent(spanEvents.resent, { [spanAttributes.attempt]: attempt })
     }
-    const call = { span, trace: traceField(trace.setSpan(within, span)), resent }
+    const call = { span, trace: traceField(span.spanContext()), resent }
     return this.watch(
       span,
       () => run(call),

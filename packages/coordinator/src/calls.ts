@@ -1,4 +1,4 @@
-import { type Context, ROOT_CONTEXT, type Span, SpanKind, trace } from '@opentelemetry/api'
+import { type Context, ROOT_CONTEXT, type Span, SpanKind, type Tracer, trace } from '@opentelemetry/api'
 import type { Abort, Commit, Decided, Look } from '@verdict/protocol'
 import {
   contextOf,
@@ -11,7 +11,7 @@ import {
   spanAttributes,
   spanEvents,
 } from '@verdict/protocol/telemetry'
-import { abandon, coordinatorTracer, describeReason, fail, leadershipLost } from './span.ts'
+import { abandon, describeReason, fail, leadershipLost } from './span.ts'
 
 /** A request that a leader has taken and not answered yet. */
 export interface Call {
@@ -26,8 +26,12 @@ export interface Call {
 
 /** The server spans of a leader: each request from its arrival until it is answered, once however often it comes. */
 export class Calls {
-  private readonly tracer = coordinatorTracer()
+  private readonly tracer: Tracer
   private readonly open = new Map<string, Call>()
+
+  constructor(tracer: Tracer) {
+    this.tracer = tracer
+  }
 
   /** A request arrived. The same one may be under way already; then it joins that one. */
   received(request: Commit | Abort): Call {

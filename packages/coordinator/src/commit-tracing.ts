@@ -1,4 +1,4 @@
-import { type Context, context, ROOT_CONTEXT, type Span, trace } from '@opentelemetry/api'
+import { type Context, context, ROOT_CONTEXT, type Span, type Tracer, trace } from '@opentelemetry/api'
 import {
   type Decision,
   type HeldBranch,
@@ -23,16 +23,7 @@ import {
 } from '@verdict/protocol/telemetry'
 import type { Call } from './calls.ts'
 import type { Commit } from './commit-state.ts'
-import {
-  abandon,
-  coordinatorTracer,
-  describeReason,
-  fail,
-  leadershipLost,
-  type TraceField,
-  toParticipant,
-  traceOf,
-} from './span.ts'
+import { abandon, describeReason, fail, leadershipLost, type TraceField, toParticipant, traceOf } from './span.ts'
 
 /** A branch that is asked for its vote. */
 interface Prepare {
@@ -46,7 +37,7 @@ export class CommitTracing {
   /** Its work is done within this: the context of the request that began it, or of its being taken up. */
   readonly context: Context
   private readonly id: TransactionId
-  private readonly tracer = coordinatorTracer()
+  private readonly tracer: Tracer
   private readonly takeUp: Span | undefined
   private votes: Span | undefined
   private readonly prepares = new Map<ParticipantName, Prepare>()
@@ -54,18 +45,19 @@ export class CommitTracing {
   /** Those that are linked with what this transaction began under. */
   private askers: Set<Span> | undefined
 
-  constructor(id: TransactionId, within: Context, takeUp?: Span) {
+  constructor(tracer: Tracer, id: TransactionId, within: Context, takeUp?: Span) {
+    this.tracer = tracer
     this.id = id
     this.context = within
     this.takeUp = takeUp
   }
 
   /** Of a transaction that nobody asks for but a participant that holds a branch of it. */
-  static takenUp(participant: ParticipantName, { id, trace: of }: HeldBranch): CommitTracing {
+  static takenUp(tracer: Tracer, participant: ParticipantName, { id, trace: of }: HeldBranch): CommitTracing {
     const attributes = { [spanAttributes.transaction]: id, [labels.participant]: participant }
     const options = { links: linksTo([of]), attributes }
-    const span = coordinatorTracer().startSpan(spanNames.takeUp, options, ROOT_CONTEXT)
-    return new CommitTracing(id, trace.setSpan(ROOT_CONTEXT, span), span)
+    const span = tracer.startSpan(spanNames.takeUp, options, ROOT_CONTEXT)
+    return new CommitTracing(tracer, id, trace.setSpan(ROOT_CONTEXT, span), span)
   }
 
   /**

@@ -1,3 +1,4 @@
+import type { Tracer } from '@opentelemetry/api'
 import {
   type Abort,
   type Actor,
@@ -40,6 +41,7 @@ export interface CommitsPorts {
   readonly settings: CoordinatorSettings
   readonly deliveries: Deliveries
   readonly calls: Calls
+  readonly tracer: Tracer
   readonly metering: CoordinatorMetering
   readonly troubles: Troubles
   readonly term: number
@@ -113,7 +115,7 @@ export class Commits {
     }
     const endsAtMs = this.ports.clock.nowMs() + this.ports.settings.takeUpBudgetMs
     const list = trustedList(participant, held)
-    this.work(id, () => CommitTracing.takenUp(participant, held))
+    this.work(id, () => CommitTracing.takenUp(this.ports.tracer, participant, held))
     this.advance(id, { kind: 'held', holder: { participant, digest, token }, list, endsAtMs, trace: held.trace })
   }
 
@@ -169,7 +171,7 @@ export class Commits {
       this.refuse(id, waiter, reasonCodes.overloaded, refusal, true)
       return
     }
-    const underway = this.work(id, () => new CommitTracing(id, waiter.call.context))
+    const underway = this.work(id, () => new CommitTracing(this.ports.tracer, id, waiter.call.context))
     underway.tracing.joined(waiter.call)
     if (event.kind === 'asked') underway.askedAtMs ??= this.ports.clock.nowMs()
     const { sealed } = underway.commit

@@ -1,3 +1,4 @@
+import type { Tracer } from '@opentelemetry/api'
 import {
   type Ack,
   type DecisionRecord,
@@ -39,6 +40,7 @@ export interface DeliveriesPorts {
   readonly space: ReadableSpace
   readonly settings: CoordinatorSettings
   readonly troubles: Troubles
+  readonly tracer: Tracer
   /** Records in the log that these are settled. Rejects when it could not be recorded now. */
   readonly settle: (ids: readonly TransactionId[]) => Promise<void>
 }
@@ -107,7 +109,7 @@ export class Deliveries {
       return
     }
     const delivery = newDelivery(record)
-    const tracing = new DeliveryTracing(record, by?.context)
+    const tracing = new DeliveryTracing(this.ports.tracer, record, by?.context)
     if (this.underway.size >= this.ports.settings.maxDelivering) {
       // Told once; whoever misses it asks. The store keeps it until there is room to insist.
       for (const effect of this.step(delivery, { kind: 'woke', heldBack: [] })) {
@@ -368,7 +370,7 @@ export class Deliveries {
       this.backlog.add(record.index, how.waitingFor)
       return
     }
-    this.enter(record, newDelivery(record, how), new DeliveryTracing(record, undefined))
+    this.enter(record, newDelivery(record, how), new DeliveryTracing(this.ports.tracer, record, undefined))
     this.advance(record.id, { kind: 'woke', heldBack })
   }
 

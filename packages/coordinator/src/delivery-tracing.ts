@@ -1,4 +1,4 @@
-import { type Context, ROOT_CONTEXT, type Span } from '@opentelemetry/api'
+import { type Context, ROOT_CONTEXT, type Span, type Tracer } from '@opentelemetry/api'
 import type { DecisionRecord, ParticipantName, ReportedHazard } from '@verdict/protocol'
 import {
   isRecorded,
@@ -10,7 +10,7 @@ import {
   startPart,
 } from '@verdict/protocol/telemetry'
 import type { DeliveryEvent } from './delivery.ts'
-import { abandon, coordinatorTracer, fail, type TraceField, toParticipant, traceOf } from './span.ts'
+import { abandon, fail, type TraceField, toParticipant, traceOf } from './span.ts'
 
 /** An outcome on its way to one participant. */
 interface Telling {
@@ -29,11 +29,12 @@ const notHeard = { code: 'unreachable', message: 'nobody listened there, sent ag
 export class DeliveryTracing {
   private readonly record: DecisionRecord
   private readonly within: Context | undefined
-  private readonly tracer = coordinatorTracer()
+  private readonly tracer: Tracer
   private readonly tellings = new Map<ParticipantName, Telling>()
 
   /** @param within where it was decided just now; undefined when it was found in the store. */
-  constructor(record: DecisionRecord, within: Context | undefined) {
+  constructor(tracer: Tracer, record: DecisionRecord, within: Context | undefined) {
+    this.tracer = tracer
     this.record = record
     this.within = within
   }

@@ -40,7 +40,7 @@ import type { Asker, Post } from './post.ts'
 import { recordOf } from './records.ts'
 import type { Release } from './release.ts'
 import type { CoordinatorSettings } from './settings.ts'
-import { leadershipLost } from './span.ts'
+import { coordinatorTracer, leadershipLost } from './span.ts'
 import { Troubles } from './troubles.ts'
 import { upgrade } from './upgrade.ts'
 
@@ -69,7 +69,7 @@ export interface LeaderPorts {
  */
 export class Leader {
   private readonly ports: LeaderPorts
-  private readonly calls = new Calls()
+  private readonly calls: Calls
   private readonly commits: Commits
   private readonly deliveries: Deliveries
   private readonly inquiries: Inquiries
@@ -91,7 +91,9 @@ export class Leader {
       began: (trouble) => observe({ kind: 'trouble', trouble }),
       poisoned: (id, error) => observe({ kind: 'poisoned', id, error }),
     })
-    const shared = { post, clock, space, settings, troubles: this.troubles }
+    const tracer = coordinatorTracer()
+    this.calls = new Calls(tracer)
+    const shared = { post, clock, space, settings, troubles: this.troubles, tracer }
     this.deliveries = new Deliveries({ ...shared, settle: (ids) => this.settle(ids) })
     this.commits = new Commits({
       ...shared,

@@ -1,12 +1,4 @@
-import {
-  ROOT_CONTEXT,
-  type Span,
-  SpanKind,
-  type SpanOptions,
-  SpanStatusCode,
-  type Tracer,
-  trace,
-} from '@opentelemetry/api'
+import { type Span, SpanKind, type SpanOptions, SpanStatusCode, type Tracer, trace } from '@opentelemetry/api'
 import type { ParticipantName, Reason, TraceContext, TransactionId } from '@verdict/protocol'
 import { conventions, labels, rpcSystem, spanAttributes, traceField } from '@verdict/protocol/telemetry'
 import { version } from './version.ts'
@@ -42,7 +34,7 @@ export function toParticipant(
 
 /** A span as a message carries it. Without an SDK a root span is none: then the message carries the transaction's own trace. */
 export function traceOf(span: Span, transaction: TraceContext | undefined): TraceField {
-  const field = traceField(trace.setSpan(ROOT_CONTEXT, span))
+  const field = traceField(span.spanContext())
   return field.trace === undefined && transaction !== undefined ? { trace: transaction } : field
 }
 

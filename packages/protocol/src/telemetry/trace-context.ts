@@ -11,13 +11,14 @@ import { maxTracestateLength, type TraceContext } from '../trace.ts'
 
 /** W3C trace context, level 1: the only version that is written, and whose form later versions keep. */
 const version = '00'
+/** Where the fields of a traceparent begin. Every message has one, so that it is not taken apart for nothing. */
+const [traceIdAt, spanIdAt, flagsAt] = [3, 36, 53]
 
 /**
- * The setter: the span of a context as a message field; nothing when there is none. It is W3C trace context whatever propagators are
- * set up, since it is also kept in records, which outlive a set-up.
+ * The setter: a span as a message field; nothing when there is none. It is W3C trace context whatever propagators are set up, since
+ * it is also kept in records, which outlive a set-up.
  */
-export function traceField(of: Context): { readonly trace?: TraceContext } {
-  const span = trace.getSpanContext(of)
+export function traceField(span: SpanContext | undefined): { readonly trace?: TraceContext } {
   if (span === undefined || !isSpanContextValid(span)) return {}
   const { traceId, spanId, traceFlags, traceState } = span
   const traceparent = `${version}-${traceId}-${spanId}-${traceFlags.toString(16).padStart(2, '0')}`
@@ -34,7 +35,7 @@ export function contextOf(found: TraceContext | undefined, onto: Context): Conte
 
 /** Whether the span that this names is recorded by whoever made it, as far as that was decided when it began. */
 export function isSampled({ traceparent }: TraceContext): boolean {
-  return (Number.parseInt(traceparent.slice(-2), 16) & TraceFlags.SAMPLED) !== 0
+  return (flagsOf(traceparent) & TraceFlags.SAMPLED) !== 0
 }
 
 /** Links to the spans that these name, for work that no caller waits for. */
@@ -46,13 +47,16 @@ export function linksTo(found: Iterable<TraceContext | undefined>): Link[] {
 }
 
 function spanContextOf({ traceparent, tracestate }: TraceContext): SpanContext | undefined {
-  const [, traceId = '', spanId = '', flags = ''] = traceparent.split('-')
-  const span: SpanContext = {
-    traceId,
-    spanId,
-    traceFlags: Number.parseInt(flags, 16),
+  const span = {
+    traceId: traceparent.slice(traceIdAt, traceIdAt + 32),
+    spanId: traceparent.slice(spanIdAt, spanIdAt + 16),
+    traceFlags: flagsOf(traceparent),
     isRemote: true,
-    ...(tracestate === undefined ? {} : { traceState: createTraceState(tracestate) }),
   }
-  return isSpanContextValid(span) ? span : undefined
+  if (!isSpanContextValid(span)) return undefined
+  return tracestate === undefined ? span : { ...span, traceState: createTraceState(tracestate) }
+}
+
+function flagsOf(traceparent: string): number {
+  return Number.parseInt(traceparent.slice(flagsAt, flagsAt + 2), 16)
 }
