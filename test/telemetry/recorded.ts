@@ -11,7 +11,6 @@ import {
 import {
   type IdGenerator,
   type ReadableSpan,
-  type Sampler,
   type Span,
   type SpanProcessor,
   TracerProvider,
@@ -31,10 +30,9 @@ export class Recorded implements Disposable {
   readonly #started: Span[] = []
   readonly #reader = new ReaderOnDemand()
 
-  constructor({ spans = true, sampler }: { readonly spans?: boolean; readonly sampler?: Sampler } = {}) {
+  constructor({ spans = true }: { readonly spans?: boolean } = {}) {
     const spanProcessors = [{ ...keepsNothing, onStart: (span: Span) => void this.#started.push(span) }]
-    const options = { spanProcessors, idGenerator: counting(), ...(sampler && { sampler }) }
-    if (spans) trace.setGlobalTracerProvider(new TracerProvider(options))
+    if (spans) trace.setGlobalTracerProvider(new TracerProvider({ spanProcessors, idGenerator: counting() }))
     metrics.setGlobalMeterProvider(new MeterProvider({ readers: [this.#reader] }))
     context.setGlobalContextManager(new AsyncLocalStorageContextManager().enable())
   }

@@ -1,4 +1,4 @@
-import { context, SpanKind, SpanStatusCode, trace } from '@opentelemetry/api'
+import { context, ROOT_CONTEXT, SpanKind, SpanStatusCode, TraceFlags, trace } from '@opentelemetry/api'
 import { InDoubt } from '@verdict/client'
 import type { Reason } from '@verdict/protocol'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
@@ -94,6 +94,17 @@ describe('the span of a transaction', () => {
     const chain = ['payments/debit', 'pay', 'transaction', 'request'].map((name) => recorded.named(name))
     expect(chain.map(parentOf)).toEqual([...chain.slice(1).map(idOf), undefined])
     expect(parentOf(recorded.named('payments/audit'))).toBe(idOf(recorded.named('transaction')))
+  })
+
+  test('that is not sampled stands for its calls and its commit, and no span is made for them', async () => {
+    const stage = newStage()
+    stage.participant('payments')
+    const request = { traceId: 'a'.repeat(32), spanId: 'b'.repeat(16), traceFlags: TraceFlags.NONE }
+    await stage.play((verdict) => context.with(trace.setSpanContext(ROOT_CONTEXT, request), () => debit(verdict)))
+    const [first, ...rest] = [...stage.calls.map(({ call }) => call), ...stage.commits].map((sent) => sent.trace)
+    expect(first?.traceparent).toMatch(/^00-a{32}-[0-9a-f]{16}-00$/)
+    expect(rest).toEqual([first, first])
+    expect(recorded.spans).toEqual([])
   })
 
   test('of a one-shot has its commit as child', async () => {

@@ -10,8 +10,6 @@ import {
   type TransactionId,
 } from '@verdict/protocol'
 import {
-  isRecorded,
-  isSampled,
   labels,
   linksTo,
   methodName,
@@ -60,11 +58,8 @@ export class CommitTracing {
     return new CommitTracing(tracer, id, trace.setSpan(ROOT_CONTEXT, span), span)
   }
 
-  /**
-   * A participant is asked for its vote, the first time or again. Returns what the message carries: nothing where nothing is recorded, and
-   * the participant has the transaction's trace from the calls that opened its branch.
-   */
-  asking(participant: ParticipantName, transaction: TraceContext | undefined, opensBranch: boolean): TraceField {
+  /** A participant is asked for its vote, the first time or again. Returns what the message carries. */
+  asking(participant: ParticipantName, transaction: TraceContext | undefined): TraceField {
     const known = this.prepares.get(participant)
     if (known !== undefined) {
       known.sent += 1
@@ -75,8 +70,7 @@ export class CommitTracing {
     const method = methodName(participant, methods.prepare)
     const within = trace.setSpan(ROOT_CONTEXT, this.votes)
     const span = startPart(this.tracer, method, within, () => toParticipant(method, this.id, participant))
-    const field = opensBranch || this.isFound(transaction) ? traceOf(span, transaction) : {}
-    const prepare = { span, trace: field, sent: 1 }
+    const prepare = { span, trace: traceOf(span, transaction), sent: 1 }
     this.prepares.set(participant, prepare)
     return prepare.trace
   }
@@ -120,11 +114,6 @@ export class CommitTracing {
     this.votes.end()
   }
 
-  /** What the record keeps of the transaction's trace: nothing where it would lead to nothing. */
-  kept(transaction: TraceContext | undefined): TraceField {
-    return transaction !== undefined && this.isFound(transaction) ? { trace: transaction } : {}
-  }
-
   /** Runs what brings the decision into the log: what is proposed there is proposed by this span. */
   deciding<T>({ outcome }: Decision, propose: () => T): T {
     const options = () => ({ attributes: { [labels.outcome]: outcome } })
@@ -153,12 +142,6 @@ export class CommitTracing {
     for (const span of [...open, this.votes, this.decide, this.takeUp]) {
       if (span?.isRecording()) abandon(span, leadershipLost)
     }
-  }
-
-  /** Whether anything is recorded of the transaction: by whoever asked, or here. */
-  private isFound(transaction: TraceContext | undefined): boolean {
-    const own = trace.getSpan(this.context)
-    return (transaction !== undefined && isSampled(transaction)) || (own !== undefined && isRecorded(own))
   }
 
   private endTakeUp(outcome: Outcome | undefined): void {

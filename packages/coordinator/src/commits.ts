@@ -27,7 +27,6 @@ import { epochOf, horizonOf } from './forgetting.ts'
 import { trustedList } from './inquiry.ts'
 import type { CoordinatorMetering } from './metering.ts'
 import type { Asker, Post } from './post.ts'
-import type { Proposal } from './proposal.ts'
 import { type ReadableSpace, recordOf } from './records.ts'
 import type { CoordinatorSettings } from './settings.ts'
 import type { Troubles } from './troubles.ts'
@@ -284,7 +283,7 @@ export class Commits {
         break
       case 'propose':
         underway.tracing.collected(cause.kind === 'abortAsked' ? undefined : effect.decision.reason)
-        this.propose(id, underway, effect.decision)
+        this.propose(id, underway, { ...effect.decision, decidedAtMs: Math.round(this.ports.clock.wallMs()) })
         break
     }
   }
@@ -303,12 +302,9 @@ export class Commits {
     }
   }
 
-  private propose(id: TransactionId, underway: Underway, { trace, ...proposal }: Proposal): void {
-    const { clock } = this.ports
-    const { tracing } = underway
-    underway.collectedAtMs = clock.nowMs()
-    const decision = { ...proposal, decidedAtMs: Math.round(clock.wallMs()), ...tracing.kept(trace) }
-    tracing
+  private propose(id: TransactionId, underway: Underway, decision: Decision): void {
+    underway.collectedAtMs = this.ports.clock.nowMs()
+    underway.tracing
       .deciding(decision, () => this.ports.decide(decision))
       .then(
         (applied) => this.ports.troubles.contain(id, () => this.applied(id, underway, applied)),
@@ -376,7 +372,7 @@ export class Commits {
       term,
       horizon: horizonOf(space),
       ...(operations === undefined ? {} : { operations }),
-      ...tracing.asking(participant, trace, operations !== undefined),
+      ...tracing.asking(participant, trace),
     } as const
     post.tell(participant, instance, message, () => this.unreachable(id, participant, instance))
   }

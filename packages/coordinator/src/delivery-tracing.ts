@@ -1,14 +1,6 @@
 import { type Context, ROOT_CONTEXT, type Span, type Tracer } from '@opentelemetry/api'
 import type { DecisionRecord, ParticipantName, ReportedHazard } from '@verdict/protocol'
-import {
-  isRecorded,
-  labels,
-  linksTo,
-  methodName,
-  methods,
-  spanAttributes,
-  startPart,
-} from '@verdict/protocol/telemetry'
+import { labels, linksTo, methodName, methods, spanAttributes, startPart } from '@verdict/protocol/telemetry'
 import type { DeliveryEvent } from './delivery.ts'
 import { abandon, fail, type TraceField, toParticipant, traceOf } from './span.ts'
 
@@ -55,13 +47,11 @@ export class DeliveryTracing {
       if (attempt > 1) made.attributes[spanAttributes.attempt] = attempt
       return made
     }
-    const isPart = this.within !== undefined && attempt === 1
-    const span = isPart
-      ? startPart(this.tracer, method, this.within, options)
-      : this.tracer.startSpan(method, { ...options(), links: linksTo([transaction]) }, ROOT_CONTEXT)
+    const span =
+      this.within !== undefined && attempt === 1
+        ? startPart(this.tracer, method, this.within, options)
+        : this.tracer.startSpan(method, { ...options(), links: linksTo([transaction]) }, ROOT_CONTEXT)
     this.tellings.set(participant, { span, attempt })
-    // Its participant has the transaction's trace with the branch.
-    if (isPart && transaction === undefined && !isRecorded(span)) return {}
     return traceOf(span, transaction)
   }
 

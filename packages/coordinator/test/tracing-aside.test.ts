@@ -1,10 +1,9 @@
 import { diag, SpanKind, SpanStatusCode } from '@opentelemetry/api'
-import { AlwaysOnSampler } from '@opentelemetry/sdk-trace'
-import { sealList, type TraceContext } from '@verdict/protocol'
+import type { TraceContext } from '@verdict/protocol'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { Recorded } from '../../../test/telemetry/recorded.ts'
 import { defaultSettings } from '../src/settings.ts'
-import { decision, foreignId, id, instance, oneShot, p, q, sealed } from './samples.ts'
+import { decision, foreignId, id, instance, p, q, sealed } from './samples.ts'
 import { Stage, settled } from './stage.ts'
 import {
   acknowledge,
@@ -205,36 +204,14 @@ describe('what messages carry', () => {
     }
   })
 
-  test('is nothing when nobody records anything: its participants have it with their branches, and the record keeps none', async () => {
+  test('is a context that is not sampled when the asker is not, and nothing is recorded', async () => {
     const stage = Stage.leading()
     stage.ask(commit(1, { trace: unsampled }))
     await voteAll(stage)
     await acknowledge(stage, p)
-    const messages = [...stage.take('prepare'), ...stage.take('outcome')].map(({ message }) => message)
-    expect(messages).toHaveLength(4)
-    for (const message of messages) expect(message).not.toHaveProperty('trace')
-    expect(stage.proposals('decide')[0]?.decision).not.toHaveProperty('trace')
+    const traces = [...stage.take('prepare'), ...stage.take('outcome')].map(({ message }) => message.trace?.traceparent)
+    expect(traces).toHaveLength(4)
+    for (const traceparent of traces) expect(traceparent).toMatch(new RegExp(`^00-${asker.traceId}-[0-9a-f]{16}-00$`))
     expect(recorded.spans).toEqual([])
-  })
-
-  test('is a context that is not sampled where that opens the branch', () => {
-    const stage = Stage.leading()
-    const { list: shots, operations = [] } = sealed(id(1), sealList([oneShot(p), oneShot(q)]))
-    stage.ask(commit(1, { trace: unsampled, list: shots, operations }))
-    const traces = stage.take('prepare').map(({ message }) => message.trace?.traceparent)
-    expect(traces).toEqual(Array(2).fill(expect.stringMatching(new RegExp(`^00-${asker.traceId}-[0-9a-f]{16}-00$`))))
-  })
-
-  test('is that of the spans of a leader which records what its asker does not', async () => {
-    recorded[Symbol.dispose]()
-    recorded = new Recorded({ sampler: new AlwaysOnSampler() })
-    const stage = Stage.leading()
-    stage.ask(commit(1, { trace: unsampled }))
-    await voteAll(stage)
-    for (const of of [p, q]) await acknowledge(stage, of)
-    const traces = [...stage.take('prepare'), ...stage.take('outcome')].map(({ message }) => message.trace)
-    const names = ['payments/prepare', 'quotes/prepare', 'payments/outcome', 'quotes/outcome']
-    expect(traces).toEqual(names.map((name) => contextOf(recorded.named(name))))
-    expect(stage.proposals('decide')).toMatchObject([{ decision: { trace: unsampled } }])
   })
 })

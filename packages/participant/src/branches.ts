@@ -91,7 +91,7 @@ export class Branches {
 
   prepare(arrived: Arrived<'prepare'>): void {
     const { id, trace } = arrived.message
-    const asked = this.#asked(this.#site.tracing.prepare(id, trace, this.#openings.find(id)?.branch.trace))
+    const asked = this.#asked(this.#site.tracing.prepare(id, trace, this.traceOf(id)))
     context.with(asked.context, () => this.#prepare(arrived, asked))
   }
 
@@ -101,9 +101,9 @@ export class Branches {
     context.with(asked.context, () => this.#alone(arrived, asked))
   }
 
-  /** The trace of a branch, where this instance or the resource knows it. */
+  /** The trace in which a branch was opened here. */
   traceOf(id: TransactionId): TraceContext | undefined {
-    return this.#openings.find(id)?.branch.trace ?? this.#doubts.traceOf(id)
+    return this.#openings.find(id)?.branch.trace
   }
 
   /** Drops what is open: the transaction was aborted (rule R8). */

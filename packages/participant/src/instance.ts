@@ -189,9 +189,11 @@ export class Instance {
         this.#contain(inbound.message.id, () => this.#branches.prepare(inbound))
         return
       case 'outcome': {
-        const { id, outcome, digest, token } = inbound.message
-        const notice = { trace: inbound.message.trace ?? this.#branches.traceOf(id), awaited: true }
-        this.#contain(id, () => this.#endings.tell(id, { kind: outcome, digest, token }, notice))
+        const { id, outcome, digest, token, trace } = inbound.message
+        this.#contain(id, () => {
+          const notice = { trace, branch: this.#branches.traceOf(id), awaited: true }
+          this.#endings.tell(id, { kind: outcome, digest, token }, notice)
+        })
         return
       }
       case 'inquiry-answer':

@@ -128,8 +128,8 @@ export class Opening {
 
   #note(digest: Digest, results: readonly Payload[] | undefined): BranchNote {
     const { id, token, trace } = this.branch
-    const isFound = trace !== undefined && this.#site.tracing.isFound(trace)
-    return { id, digest, token, ...(results === undefined ? {} : { results }), ...(isFound ? { trace } : {}) }
+    const known = { ...(results === undefined ? {} : { results }), ...(trace === undefined ? {} : { trace }) }
+    return { id, digest, token, ...known }
   }
 
   async #end<R extends PrepareResult | CommitResult>(

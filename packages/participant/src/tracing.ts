@@ -43,6 +43,8 @@ export interface Asked extends Work {
 export interface Notice {
   /** The context of whoever sent it, or of the transaction. */
   readonly trace: TraceContext | undefined
+  /** That in which the branch was opened, where this instance knows it. */
+  readonly branch?: TraceContext | undefined
   /** Whether somebody waits for its acknowledgement: then the sender's span is the parent, and else a link. */
   readonly awaited: boolean
 }
@@ -65,7 +67,7 @@ export class Tracing {
   readonly #prepare: SpanOptions
   readonly #alone: SpanOptions
   readonly #outcome: SpanOptions
-  /** Whether this process has a sampler that does not follow the caller's: seen once it has recorded what was not sampled there. */
+  /** Whether this process has a sampler that does not follow the caller's: seen once it has recorded what no caller did. */
   #recordsUnsampled = false
 
   constructor({ participant, instance, operations }: Traced) {
@@ -93,11 +95,10 @@ export class Tracing {
     return this.#serve(name, known ?? this.#unknownCall, id, from)
   }
 
-  /** A leader's question for a vote, from its arrival until the vote leaves. `of` is the trace of the branch, where there is one. */
-  prepare(id: TransactionId, from: TraceContext | undefined, of: TraceContext | undefined): Work {
+  /** A leader's question for a vote, from its arrival until the vote leaves. `branch` is the trace that the branch was opened in. */
+  prepare(id: TransactionId, from: TraceContext | undefined, branch: TraceContext | undefined): Work {
     const name = methodName(this.#participant, methods.prepare)
-    if (of === undefined) return this.#serve(name, this.#prepare, id, from)
-    return this.#unrecorded(from ?? of) ?? this.#serve(name, this.#prepare, id, from ?? of)
+    return this.#unrecorded(from, branch) ?? this.#serve(name, this.#prepare, id, from)
   }
 
   /** An owner's request to commit alone, from its arrival until it is answered. */
@@ -107,10 +108,10 @@ export class Tracing {
   }
 
   /** An outcome, from being told until it is acknowledged or given up to the next attempt, which is a trace of its own. */
-  outcome(id: TransactionId, told: Told, { trace: from, awaited }: Notice, attempt: number): Work {
+  outcome(id: TransactionId, told: Told, { trace: from, branch, awaited }: Notice, attempt: number): Work {
     const name = methodName(this.#participant, methods.outcome)
     const isFirst = awaited && attempt === 1
-    const unrecorded = isFirst ? this.#unrecorded(from) : undefined
+    const unrecorded = isFirst ? this.#unrecorded(from, branch) : undefined
     if (unrecorded !== undefined) return unrecorded
     const options = isFirst ? this.#outcome : { ...this.#outcome, root: true, links: linksTo([from]) }
     const work = this.#serve(name, options, id, isFirst ? from : undefined)
@@ -150,14 +151,13 @@ export class Tracing {
     return this.#part(spanNames.open, run, refusal)
   }
 
-  /** Whether anything is recorded of a trace: by its caller, or here. */
-  isFound(from: TraceContext): boolean {
-    return isSampled(from) || this.#recordsUnsampled
-  }
-
-  /** Work on a transaction of which nothing is recorded, as its first message has shown: it has the caller's identity, and costs nothing. */
-  #unrecorded(from: TraceContext | undefined): Work | undefined {
-    if (from === undefined || this.isFound(from)) return undefined
+  /**
+   * Work on a branch that was opened in a trace which is not recorded, for a message in the same: it has the caller's identity, and no
+   * sampler is asked again what it has answered for the call.
+   */
+  #unrecorded(from: TraceContext | undefined, branch: TraceContext | undefined): Work | undefined {
+    if (from === undefined || branch === undefined || this.#recordsUnsampled) return undefined
+    if (isSampled(from) || isSampled(branch)) return undefined
     const caller = contextOf(from, ROOT_CONTEXT)
     const span = trace.getSpan(caller)
     return span === undefined ? undefined : { span, context: caller }
@@ -167,7 +167,9 @@ export class Tracing {
     const parent = contextOf(from, ROOT_CONTEXT)
     const span = this.#tracer.startSpan(name, options, parent)
     span.setAttribute(spanAttributes.transaction, id)
-    if (span.isRecording() && from !== undefined && !isSampled(from)) this.#recordsUnsampled = true
+    if (span.isRecording() && trace.getSpan(parent) !== undefined && from !== undefined && !isSampled(from)) {
+      this.#recordsUnsampled = true
+    }
     return { span, context: trace.setSpan(parent, span) }
   }
 

@@ -1,7 +1,7 @@
 import { AlwaysOffSampler, AlwaysOnSampler, ParentBasedSampler } from '@opentelemetry/sdk-trace'
 import type { TraceContext } from '@verdict/protocol'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { calledList, id, idOf, me, nonceOf, payloadOf, tokenOf } from './names.ts'
+import { id, idOf, me, nonceOf, payloadOf, tokenOf } from './names.ts'
 import { Recorded } from './recorded.ts'
 import { Stage } from './stage.ts'
 import {
@@ -174,41 +174,6 @@ describe('where nothing is recorded', () => {
     await stage.settle()
     expect(recorded.spans).toEqual([])
     expect(stage.results).toEqual([{ kind: 'value', value: payloadOf(traceId) }])
-  })
-
-  test('what comes later in a trace that is not sampled has its identity, and keeps nothing of it', async () => {
-    recorded[Symbol.dispose]()
-    recorded = new Recorded(new ParentBasedSampler({ root: new AlwaysOnSampler() }))
-    const stage = await set()
-    const token = await stage.opened('a', { trace: senderOf(1, '00') })
-    const list = calledList(stage.instance(), token, 1)
-    stage.prepare(list, { to: stage.instance() })
-    await stage.settle()
-    expect(stage.store.prepared.get(id)).not.toHaveProperty('trace')
-    stage.outcome('committed', list, token)
-    await stage.settle()
-    expect(stage.said('ack')).toHaveLength(1)
-    expect(stage.store.traceIds).toEqual({ open: traceId, prepare: traceId, finish: traceId })
-    expect(recorded.spans).toEqual([])
-  })
-
-  test('a sampler that does not follow the caller is asked about what comes later too', async () => {
-    recorded[Symbol.dispose]()
-    recorded = new Recorded(new AlwaysOnSampler())
-    const unsampled = senderOf(1, '00')
-    const stage = await set()
-    const token = await stage.opened('a', { trace: unsampled })
-    const list = calledList(stage.instance(), token, 1)
-    stage.prepare(list, { to: stage.instance() })
-    await stage.settle()
-    expect(stage.store.prepared.get(id)?.trace).toEqual(unsampled)
-    stage.outcome('committed', list, token)
-    await stage.settle()
-    for (const name of ['write', 'prepare', 'outcome']) {
-      const span = recorded.named(`payments/${name}`)
-      expect(span.spanContext().traceId).toBe(traceId)
-      expect(parentOf(span)).toBe(spanOf(unsampled))
-    }
   })
 
   test('nothing is active where nobody traces', async () => {

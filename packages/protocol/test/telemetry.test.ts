@@ -4,6 +4,7 @@ import {
   BoundedLabel,
   codeLabel,
   contextOf,
+  isSampled,
   linksTo,
   maxLabelValues,
   metrics,
@@ -71,6 +72,15 @@ describe('the trace field of a message', () => {
     expect(contextOf(undefined, within)).toBe(within)
     expect(contextOf({ traceparent: `00-${'0'.repeat(32)}-${'1'.repeat(16)}-01` }, within)).toBe(within)
   })
+})
+
+test.each([
+  ['00', false],
+  ['01', true],
+  ['02', false],
+  ['03', true],
+])('flags %s say whether it is sampled, by their first bit alone', (flags, sampled) => {
+  expect(isSampled({ traceparent: `00-${'a'.repeat(32)}-${'b'.repeat(16)}-${flags}` })).toBe(sampled)
 })
 
 test('links lead to the spans that are named, in their order, and to no others', () => {

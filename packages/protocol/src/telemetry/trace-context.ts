@@ -11,7 +11,7 @@ import { maxTracestateLength, type TraceContext } from '../trace.ts'
 
 /** W3C trace context, level 1: the only version that is written, and whose form later versions keep. */
 const version = '00'
-/** Where the fields of a traceparent begin. Every message has one, so that it is not taken apart for nothing. */
+/** Where the fields of a traceparent begin. Nearly every message has one, so that it is read without being taken apart. */
 const [traceIdAt, spanIdAt, flagsAt] = [3, 36, 53]
 
 /**
