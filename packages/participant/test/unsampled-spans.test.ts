@@ -103,6 +103,17 @@ describe('a transaction that its caller does not sample', () => {
     expect(sampler.asked).toEqual(['payments/prepare', 'payments/outcome'])
   })
 
+  test('has each later attempt to apply its outcome as a root of its own', async () => {
+    const stage = await stageWith(followsCaller())
+    const { list, token } = await prepared(stage, unsampled)
+    stage.store.script('finish', new Error('The disk is slow.'))
+    stage.outcome('committed', list, token, { trace: later })
+    await stage.settle(1_000)
+    const attempt = recorded?.named('payments/outcome')
+    expect(attempt?.attributes['verdict.attempt']).toBe(2)
+    expect(attempt && linksOf(attempt)).toEqual([spanOf(later)])
+  })
+
   test('has an outcome that an inquiry brought as a root of its own', async () => {
     const stage = await stageWith(followsCaller())
     const { list, token } = await prepared(stage, unsampled)
