@@ -1,4 +1,3 @@
-import type { Tracer } from '@opentelemetry/api'
 import {
   type Abort,
   type Actor,
@@ -29,6 +28,7 @@ import type { CoordinatorMetering } from './metering.ts'
 import type { Asker, Post } from './post.ts'
 import { type ReadableSpace, recordOf } from './records.ts'
 import type { CoordinatorSettings } from './settings.ts'
+import type { CoordinatorTracer } from './span.ts'
 import type { Troubles } from './troubles.ts'
 import { costOf, modeOf, newUnderway, resultsOf, type Underway, wholeAge } from './underway.ts'
 import { joinWaiters, type Waiter, wholeResults } from './waiter.ts'
@@ -40,7 +40,7 @@ export interface CommitsPorts {
   readonly settings: CoordinatorSettings
   readonly deliveries: Deliveries
   readonly calls: Calls
-  readonly tracer: Tracer
+  readonly tracer: CoordinatorTracer
   readonly metering: CoordinatorMetering
   readonly troubles: Troubles
   readonly term: number

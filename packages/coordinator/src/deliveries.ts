@@ -1,4 +1,3 @@
-import type { Tracer } from '@opentelemetry/api'
 import {
   type Ack,
   type DecisionRecord,
@@ -30,7 +29,7 @@ import type { Post } from './post.ts'
 import { RecentResults } from './recent-results.ts'
 import { type ReadableSpace, recordOf, type StoredRecord, unsettled, unsettledAt } from './records.ts'
 import type { CoordinatorSettings } from './settings.ts'
-import { leadershipLost } from './span.ts'
+import { type CoordinatorTracer, leadershipLost } from './span.ts'
 import type { Troubles } from './troubles.ts'
 import { answerFrom, bytesOf, joinWaiters, type Results, type Waiter } from './waiter.ts'
 
@@ -40,7 +39,7 @@ export interface DeliveriesPorts {
   readonly space: ReadableSpace
   readonly settings: CoordinatorSettings
   readonly troubles: Troubles
-  readonly tracer: Tracer
+  readonly tracer: CoordinatorTracer
   /** Records in the log that these are settled. Rejects when it could not be recorded now. */
   readonly settle: (ids: readonly TransactionId[]) => Promise<void>
 }

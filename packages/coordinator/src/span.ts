@@ -11,7 +11,10 @@ export interface TraceField {
 /** Why work of a leader ends before it is done. */
 export const leadershipLost = 'leadership lost; whoever leads next goes on'
 
-export function coordinatorTracer(): Tracer {
+/** What a leader makes its spans with. */
+export type CoordinatorTracer = Tracer
+
+export function coordinatorTracer(): CoordinatorTracer {
   return trace.getTracer('@verdict/coordinator', version)
 }
 

@@ -8,7 +8,6 @@ import {
   type Reason,
   type Release,
   type Token,
-  type TraceContext,
   type TransactionId,
 } from '@verdict/protocol'
 import { spanEvents } from '@verdict/protocol/telemetry'
@@ -91,7 +90,7 @@ export class Branches {
 
   prepare(arrived: Arrived<'prepare'>): void {
     const { id, trace } = arrived.message
-    const asked = this.#asked(this.#site.tracing.prepare(id, trace, this.traceOf(id)))
+    const asked = this.#asked(this.#site.tracing.prepare(id, trace, this.#openings.traceOf(id)))
     context.with(asked.context, () => this.#prepare(arrived, asked))
   }
 
@@ -99,11 +98,6 @@ export class Branches {
     const { id, trace } = arrived.message
     const asked = this.#asked(this.#site.tracing.alone(id, trace))
     context.with(asked.context, () => this.#alone(arrived, asked))
-  }
-
-  /** The trace in which a branch was opened here. */
-  traceOf(id: TransactionId): TraceContext | undefined {
-    return this.#openings.find(id)?.branch.trace
   }
 
   /** Drops what is open: the transaction was aborted (rule R8). */

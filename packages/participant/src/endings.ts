@@ -77,7 +77,7 @@ export class Endings {
     for (let attempt = 1; ; attempt += 1) {
       const telling = this.#told.get(id)
       if (telling === undefined || this.#stopped) return
-      const work = tracing.outcome(id, telling.told, telling.notice, attempt)
+      const work = tracing.outcome(id, telling.told, telling.notice, attempt, this.#openings.traceOf(id))
       telling.span = work.span
       const came = await context.with(work.context, () => this.#attempt(id, telling))
       telling.span = undefined

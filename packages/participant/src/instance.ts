@@ -190,10 +190,7 @@ export class Instance {
         return
       case 'outcome': {
         const { id, outcome, digest, token, trace } = inbound.message
-        this.#contain(id, () => {
-          const notice = { trace, branch: this.#branches.traceOf(id), awaited: true }
-          this.#endings.tell(id, { kind: outcome, digest, token }, notice)
-        })
+        this.#contain(id, () => this.#endings.tell(id, { kind: outcome, digest, token }, { trace, awaited: true }))
         return
       }
       case 'inquiry-answer':

@@ -1,4 +1,4 @@
-import type { Payload, TransactionId } from '@verdict/protocol'
+import type { Payload, TraceContext, TransactionId } from '@verdict/protocol'
 import { isOpen, rowOf } from './branch-state.ts'
 import type { Census } from './metering.ts'
 import { Notes } from './notes.ts'
@@ -41,6 +41,11 @@ export class Openings {
   /** A live one, or one that a note is kept of. */
   find(id: TransactionId): Opening | undefined {
     return this.#live.get(id) ?? this.#notes.get(id)
+  }
+
+  /** The trace in which a branch was opened here. */
+  traceOf(id: TransactionId): TraceContext | undefined {
+    return this.find(id)?.branch.trace
   }
 
   /** What is known of the row without looking; undefined when one has to look. */

@@ -43,8 +43,6 @@ export interface Asked extends Work {
 export interface Notice {
   /** The context of whoever sent it, or of the transaction. */
   readonly trace: TraceContext | undefined
-  /** That in which the branch was opened, where this instance knows it. */
-  readonly branch?: TraceContext | undefined
   /** Whether somebody waits for its acknowledgement: then the sender's span is the parent, and else a link. */
   readonly awaited: boolean
 }
@@ -107,8 +105,17 @@ export class Tracing {
     return this.#serve(name, this.#alone, id, from)
   }
 
-  /** An outcome, from being told until it is acknowledged or given up to the next attempt, which is a trace of its own. */
-  outcome(id: TransactionId, told: Told, { trace: from, branch, awaited }: Notice, attempt: number): Work {
+  /**
+   * An outcome, from being told until it is acknowledged or given up to the next attempt, which is a trace of its own. `branch` is the trace
+   * that the branch was opened in, where this instance knows it.
+   */
+  outcome(
+    id: TransactionId,
+    told: Told,
+    { trace: from, awaited }: Notice,
+    attempt: number,
+    branch: TraceContext | undefined,
+  ): Work {
     const name = methodName(this.#participant, methods.outcome)
     const isFirst = awaited && attempt === 1
     const unrecorded = isFirst ? this.#unrecorded(from, branch) : undefined
