@@ -84,7 +84,8 @@ test('a new replica catches up from nothing under load, and takes the place of o
   const [newcomer, old] = ['n4' as ReplicaId, otherThan(leader)]
   await group.join(newcomer)
   expect((await group.change('add', newcomer)).voters).toContain(newcomer)
-  expect((await group.status(newcomer))?.snapshotsInstalled).toBe(1)
+  // More than one where a busy machine installs it more slowly than the load moves the log's beginning.
+  expect((await group.status(newcomer))?.snapshotsInstalled).toBeGreaterThanOrEqual(1)
   expect((await group.change('remove', old)).voters).not.toContain(old)
   await group.replica(old).service.stop()
   group.replicas.delete(old)
