@@ -19,16 +19,16 @@ import { Alarm } from './alarm.ts'
 import { Awaited } from './awaited.ts'
 import type { Calls } from './calls.ts'
 import { advanceCommit, type CommitEffect, type CommitEvent, isAwaited, wakeAtMs } from './commit.ts'
-import { CommitTracing } from './commit-tracing.ts'
+import type { CommitTracing } from './commit-tracing.ts'
 import type { Applied } from './decisions.ts'
 import type { Deliveries } from './deliveries.ts'
 import { epochOf, horizonOf } from './forgetting.ts'
 import { trustedList } from './inquiry.ts'
+import type { LeaderTracing } from './leader-tracing.ts'
 import type { CoordinatorMetering } from './metering.ts'
 import type { Asker, Post } from './post.ts'
 import { type ReadableSpace, recordOf } from './records.ts'
 import type { CoordinatorSettings } from './settings.ts'
-import type { CoordinatorTracer } from './span.ts'
 import type { Troubles } from './troubles.ts'
 import { costOf, modeOf, newUnderway, resultsOf, type Underway, wholeAge } from './underway.ts'
 import { joinWaiters, type Waiter, wholeResults } from './waiter.ts'
@@ -40,7 +40,7 @@ export interface CommitsPorts {
   readonly settings: CoordinatorSettings
   readonly deliveries: Deliveries
   readonly calls: Calls
-  readonly tracer: CoordinatorTracer
+  readonly tracing: LeaderTracing
   readonly metering: CoordinatorMetering
   readonly troubles: Troubles
   readonly term: number
@@ -114,7 +114,7 @@ export class Commits {
     }
     const endsAtMs = this.ports.clock.nowMs() + this.ports.settings.takeUpBudgetMs
     const list = trustedList(participant, held)
-    this.work(id, () => CommitTracing.takenUp(this.ports.tracer, participant, held))
+    this.work(id, () => this.ports.tracing.takenUp(participant, held))
     this.advance(id, { kind: 'held', holder: { participant, digest, token }, list, endsAtMs, trace: held.trace })
   }
 
@@ -170,7 +170,7 @@ export class Commits {
       this.refuse(id, waiter, reasonCodes.overloaded, refusal, true)
       return
     }
-    const underway = this.work(id, () => new CommitTracing(this.ports.tracer, id, waiter.call.context))
+    const underway = this.work(id, () => this.ports.tracing.commit(id, waiter.call))
     underway.tracing.joined(waiter.call)
     if (event.kind === 'asked') underway.askedAtMs ??= this.ports.clock.nowMs()
     const { sealed } = underway.commit

@@ -23,13 +23,14 @@ import {
   newDelivery,
   toldOf,
 } from './delivery.ts'
-import { DeliveryTracing } from './delivery-tracing.ts'
+import type { DeliveryTracing } from './delivery-tracing.ts'
 import { epochOf, horizonOf } from './forgetting.ts'
+import type { LeaderTracing } from './leader-tracing.ts'
 import type { Post } from './post.ts'
 import { RecentResults } from './recent-results.ts'
 import { type ReadableSpace, recordOf, type StoredRecord, unsettled, unsettledAt } from './records.ts'
 import type { CoordinatorSettings } from './settings.ts'
-import { type CoordinatorTracer, leadershipLost } from './span.ts'
+import { leadershipLost } from './span.ts'
 import type { Troubles } from './troubles.ts'
 import { answerFrom, bytesOf, joinWaiters, type Results, type Waiter } from './waiter.ts'
 
@@ -39,7 +40,7 @@ export interface DeliveriesPorts {
   readonly space: ReadableSpace
   readonly settings: CoordinatorSettings
   readonly troubles: Troubles
-  readonly tracer: CoordinatorTracer
+  readonly tracing: LeaderTracing
   /** Records in the log that these are settled. Rejects when it could not be recorded now. */
   readonly settle: (ids: readonly TransactionId[]) => Promise<void>
 }
@@ -108,7 +109,7 @@ export class Deliveries {
       return
     }
     const delivery = newDelivery(record)
-    const tracing = new DeliveryTracing(this.ports.tracer, record, by?.context)
+    const tracing = this.ports.tracing.delivery(record, by)
     if (this.underway.size >= this.ports.settings.maxDelivering) {
       // Told once; whoever misses it asks. The store keeps it until there is room to insist.
       for (const effect of this.step(delivery, { kind: 'woke', heldBack: [] })) {
@@ -369,7 +370,7 @@ export class Deliveries {
       this.backlog.add(record.index, how.waitingFor)
       return
     }
-    this.enter(record, newDelivery(record, how), new DeliveryTracing(this.ports.tracer, record, undefined))
+    this.enter(record, newDelivery(record, how), this.ports.tracing.delivery(record))
     this.advance(record.id, { kind: 'woke', heldBack })
   }
 

@@ -23,7 +23,6 @@ import {
 } from '@verdict/protocol'
 import type { Replica, ReplicaId } from '@verdict/raft'
 import type { BusMessage, Subscription, World } from '@verdict/runtime'
-import { Calls } from './calls.ts'
 import type { Command } from './command.ts'
 import { Commits } from './commits.ts'
 import { type Applied, countsHazard } from './decisions.ts'
@@ -33,6 +32,7 @@ import type { CoordinatorEvent } from './event.ts'
 import { epochOf, horizonOf } from './forgetting.ts'
 import { formatOf } from './format.ts'
 import { Inquiries } from './inquiries.ts'
+import { LeaderTracing } from './leader-tracing.ts'
 import type { CoordinatorMetering } from './metering.ts'
 import { Orders } from './orders.ts'
 import { Overdue } from './overdue.ts'
@@ -40,7 +40,7 @@ import type { Asker, Post } from './post.ts'
 import { recordOf } from './records.ts'
 import type { Release } from './release.ts'
 import type { CoordinatorSettings } from './settings.ts'
-import { coordinatorTracer, leadershipLost } from './span.ts'
+import { leadershipLost } from './span.ts'
 import { Troubles } from './troubles.ts'
 import { upgrade } from './upgrade.ts'
 
@@ -69,7 +69,7 @@ export interface LeaderPorts {
  */
 export class Leader {
   private readonly ports: LeaderPorts
-  private readonly calls: Calls
+  private readonly tracing = new LeaderTracing()
   private readonly commits: Commits
   private readonly deliveries: Deliveries
   private readonly inquiries: Inquiries
@@ -91,15 +91,14 @@ export class Leader {
       began: (trouble) => observe({ kind: 'trouble', trouble }),
       poisoned: (id, error) => observe({ kind: 'poisoned', id, error }),
     })
-    const tracer = coordinatorTracer()
-    this.calls = new Calls(tracer)
-    const shared = { post, clock, space, settings, troubles: this.troubles, tracer }
+    const { tracing, troubles } = this
+    const shared = { post, clock, space, settings, troubles, tracing }
     this.deliveries = new Deliveries({ ...shared, settle: (ids) => this.settle(ids) })
     this.commits = new Commits({
       ...shared,
       term,
       maxBudgetMs: Math.min(maxBudgetMs, Math.floor(this.retentionMs / budgetsPerRetention)),
-      calls: this.calls,
+      calls: tracing.calls,
       metering,
       deliveries: this.deliveries,
       decide: (decision) => this.decide(decision),
@@ -109,7 +108,7 @@ export class Leader {
     this.inquiries = new Inquiries({
       ...shared,
       group: ports.group,
-      calls: this.calls,
+      calls: tracing.calls,
       commits: this.commits,
       deliveries: this.deliveries,
       onceConfirmed: (say, giveUp) => this.onceConfirmed(say, giveUp),
@@ -162,7 +161,7 @@ export class Leader {
     this.overdue.stop()
     this.commits.stop()
     this.deliveries.stop()
-    this.calls.stop()
+    this.tracing.calls.stop()
   }
 
   /** Transactions that votes are collected for. */

@@ -1,7 +1,6 @@
-import { type Span, SpanKind, type SpanOptions, SpanStatusCode, type Tracer, trace } from '@opentelemetry/api'
+import { type Span, SpanKind, type SpanOptions, SpanStatusCode } from '@opentelemetry/api'
 import type { ParticipantName, Reason, TraceContext, TransactionId } from '@verdict/protocol'
 import { conventions, labels, rpcSystem, spanAttributes, traceField } from '@verdict/protocol/telemetry'
-import { version } from './version.ts'
 
 /** What travels with a message. */
 export interface TraceField {
@@ -10,13 +9,6 @@ export interface TraceField {
 
 /** Why work of a leader ends before it is done. */
 export const leadershipLost = 'leadership lost; whoever leads next goes on'
-
-/** What a leader makes its spans with. */
-export type CoordinatorTracer = Tracer
-
-export function coordinatorTracer(): CoordinatorTracer {
-  return trace.getTracer('@verdict/coordinator', version)
-}
 
 /** How the span of a message to a participant is made that has to be answered. */
 export function toParticipant(

@@ -14,6 +14,7 @@ import {
   contextOf,
   conventions,
   coordinatorService,
+  isRecorded,
   isSampled,
   labels,
   linksTo,
@@ -174,9 +175,8 @@ export class Tracing {
     const parent = contextOf(from, ROOT_CONTEXT)
     const span = this.#tracer.startSpan(name, options, parent)
     span.setAttribute(spanAttributes.transaction, id)
-    if (span.isRecording() && trace.getSpan(parent) !== undefined && from !== undefined && !isSampled(from)) {
-      this.#recordsUnsampled = true
-    }
+    const caller = trace.getSpan(parent)
+    if (caller !== undefined && !isRecorded(caller) && span.isRecording()) this.#recordsUnsampled = true
     return { span, context: trace.setSpan(parent, span) }
   }
 

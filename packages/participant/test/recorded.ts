@@ -7,6 +7,7 @@ import {
   type ReadableSpan,
   type Sampler,
   SimpleSpanProcessor,
+  type SpanProcessor,
   TracerProvider,
 } from '@opentelemetry/sdk-trace'
 import { conventions } from '@verdict/protocol/telemetry'
@@ -22,11 +23,13 @@ export type Point = DataPoint<number | Histogram>
 
 /** An SDK in this process, for one test: what was recorded stays here. */
 export class Recorded implements Disposable {
+  /** What began and what ended, in order: the SDK's own times compare no better than to a millisecond. */
+  readonly moments: string[] = []
   readonly #exporter = new InMemorySpanExporter()
   readonly #reader = new ReaderOnDemand()
 
   constructor(sampler?: Sampler) {
-    const spanProcessors = [new SimpleSpanProcessor({ exporter: this.#exporter })]
+    const spanProcessors = [new SimpleSpanProcessor({ exporter: this.#exporter }), this.#watcher()]
     const provider = new TracerProvider({ spanProcessors, idGenerator: counting(), ...(sampler && { sampler }) })
     trace.setGlobalTracerProvider(provider)
     metrics.setGlobalMeterProvider(new MeterProvider({ readers: [this.#reader] }))
@@ -64,6 +67,15 @@ export class Recorded implements Disposable {
         .filter(({ parentSpanContext: of }) => (of && ids.has(of.spanId) ? of.spanId : undefined) === parent)
         .flatMap((span) => [`${'  '.repeat(depth)}${line(span)}`, ...below(spanId(span), depth + 1)])
     return below(undefined, 0)
+  }
+
+  #watcher(): SpanProcessor {
+    return {
+      onStart: ({ name }) => void this.moments.push(`${name} begins`),
+      onEnd: ({ name }) => void this.moments.push(`${name} ends`),
+      forceFlush: async () => undefined,
+      shutdown: async () => undefined,
+    }
   }
 
   reset(): void {
