@@ -1,3 +1,4 @@
+import { waitForCatchUps } from './catch-up.ts'
 import { hearsLeader, suspectLeader } from './contact.ts'
 import type { Effect } from './effect.ts'
 import {
@@ -108,6 +109,7 @@ function tick(state: RaftState, elapsedMs: number, chance: number, effects: Effe
   checkQuorum(state, elapsedMs, effects)
   dismiss(state, elapsedMs, effects)
   waitForSnapshots(state, elapsedMs, effects)
+  waitForCatchUps(state, elapsedMs)
   heartbeatWhenDue(state, elapsedMs, effects)
 }
 

@@ -49,6 +49,8 @@ export type Effect =
       readonly membership: PlacedMembership | undefined
       /** Values of a snapshot, to be staged with it. */
       readonly chunk: StagedChunk | undefined
+      /** What follows it is needed by followers that catch up: forget nothing of that. */
+      readonly neededIndex: LogIndex | undefined
     }
   /** Put the staged snapshot in the place of log and space, in one atomic write, and say `persisted` when the disk has it. */
   | {

@@ -1,3 +1,4 @@
+import { neededIndexOf } from './catch-up.ts'
 import type { Effect } from './effect.ts'
 import { invariant } from './invariant.ts'
 import { lastIndexOf, unwritten } from './log.ts'
@@ -26,7 +27,15 @@ export function persist(state: RaftState, effects: Effect[]): void {
     state.sinceAppliedHandedMs = 0
   }
   const membership = takesApplied ? settledMembershipOf(state) : undefined
-  effects.push({ kind: 'persist', write: number, hardState, entries, membership, chunk })
+  effects.push({
+    kind: 'persist',
+    write: number,
+    hardState,
+    entries,
+    membership,
+    chunk,
+    neededIndex: neededIndexOf(state),
+  })
 }
 
 /** A complete snapshot goes alone, with term and vote: nothing of the log that it replaces is written any more. */

@@ -1,3 +1,4 @@
+import type { CatchUp } from './catch-up.ts'
 import { plus } from './log.ts'
 import type { LogIndex } from './message.ts'
 import type { Outgoing } from './snapshot-supply.ts'
@@ -26,6 +27,8 @@ export interface Progress {
   round: number
   /** Defined in mode `snapshot`. */
   outgoing: Outgoing | undefined
+  /** Defined after a snapshot, until it has not come nearer to the log's end for long. */
+  catchUp: CatchUp | undefined
   /** Whether it counts for majorities. */
   votes: boolean
   /** It is no member any more: time since that was committed. Undefined for a member. */
@@ -42,6 +45,7 @@ export function createProgress(lastIndex: LogIndex): Progress {
     silentMs: 0,
     round: 0,
     outgoing: undefined,
+    catchUp: undefined,
     votes: false,
     leavingMs: undefined,
   }

@@ -79,9 +79,10 @@ export class ReplicaDisk {
     this.isClosed = true
   }
 
-  private persist({ write, hardState, entries, membership, chunk }: Effect & { readonly kind: 'persist' }): void {
+  private persist(effect: Effect & { readonly kind: 'persist' }): void {
+    const { write, hardState, entries, membership, chunk, neededIndex } = effect
     const { store, space } = this
-    const compactTo = nextCompaction(store, this.settings, this.snapshots.oldestIndex)
+    const compactTo = nextCompaction(store, this.settings, [this.snapshots.oldestIndex, neededIndex])
     const { index: before } = store.base
     const applied =
       membership === undefined

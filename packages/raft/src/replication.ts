@@ -107,7 +107,7 @@ export function receiveAppendReply(state: RaftState, from: ReplicaId, reply: App
   const progress = hear(state, from)
   if (progress === undefined || !isPossible(state, from, reply, effects)) return
   acknowledged(progress, reply.receivedIndex, reply.matchIndex)
-  if (progress.mode === 'snapshot') finishSnapshot(from, progress, effects)
+  if (progress.mode === 'snapshot') finishSnapshot(state, from, progress, effects)
 }
 
 export function receiveSnapshotReply(state: RaftState, from: ReplicaId, reply: SnapshotReply): void {
@@ -133,7 +133,7 @@ export function receiveHeartbeatReply(
   if (reply.round > progress.round) progress.round = reply.round
   acknowledged(progress, reply.receivedIndex, reply.matchIndex)
   if (progress.mode === 'snapshot') {
-    finishSnapshot(from, progress, effects)
+    finishSnapshot(state, from, progress, effects)
     return
   }
   if (reply.round === 0) return

@@ -42,7 +42,7 @@ export interface RaftSettings {
   readonly bytesInMemory: number
   /**
    * What stays of the log on disk behind what is applied, for followers that lag: whichever of the two is reached first ends it. Who
-   * lags further gets the whole space instead. A replica looks at all of it when it starts.
+   * lags further gets the whole space instead, and more stays until it has come in. A replica looks at all of it when it starts.
    */
   readonly retainedEntries: number
   readonly retainedBytes: number
@@ -50,6 +50,11 @@ export interface RaftSettings {
   readonly snapshotResendMs: number
   /** A snapshot for a follower that does not come further is given up: while it is open the store cannot use room again. */
   readonly snapshotPatienceMs: number
+  /**
+   * A follower that has got a snapshot, and does not come nearer to the log's end for so long, is no longer waited for: the log grows
+   * meanwhile. Above a restart of the follower, or a stall of its disk, and what it takes to make up for them under load.
+   */
+  readonly catchUpPatienceMs: number
   /**
    * What was applied is written with the next entries once it comes from so many, or after this time, whichever is first: a restart
    * redoes little.
@@ -77,6 +82,7 @@ export const defaultSettings: RaftSettings = {
   retainedBytes: 64 * 1024 * 1024,
   snapshotResendMs: 500,
   snapshotPatienceMs: 10_000,
+  catchUpPatienceMs: 30_000,
   applyFlushEntries: 64,
   applyFlushMs: 200,
 }

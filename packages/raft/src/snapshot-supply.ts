@@ -1,3 +1,4 @@
+import { startCatchUp } from './catch-up.ts'
 import type { Effect } from './effect.ts'
 import type { Event } from './event.ts'
 import { plus } from './log.ts'
@@ -29,6 +30,7 @@ export function startSnapshot(state: RaftState, event: Event & { readonly kind: 
   if (progress.mode === 'snapshot' || event.prevIndex !== plus(progress.nextIndex, -1)) return
   progress.mode = 'snapshot'
   progress.inFlight = []
+  progress.catchUp = undefined
   progress.outgoing = {
     header: undefined,
     after: '',
@@ -78,12 +80,13 @@ export function continueSnapshot(progress: Progress, reply: SnapshotReply): void
 }
 
 /** The follower has what the snapshot stands for: what follows comes from the log again. */
-export function finishSnapshot(to: ReplicaId, progress: Progress, effects: Effect[]): void {
+export function finishSnapshot(state: RaftState, to: ReplicaId, progress: Progress, effects: Effect[]): void {
   const index = progress.outgoing?.header?.index
   if (index === undefined || progress.matchIndex < index) return
   releaseSnapshot(to, progress, effects)
   progress.mode = 'replicate'
   progress.nextIndex = plus(progress.matchIndex, 1)
+  progress.catchUp = startCatchUp(state, progress)
   effects.push({ kind: 'notice', event: { kind: 'snapshotSent', to, index } })
 }
 

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { nextCompaction } from '../src/compaction.ts'
+import { maxNeededBytes, nextCompaction } from '../src/compaction.ts'
 import { LogSizes } from '../src/log-sizes.ts'
 import type { LogIndex, Term } from '../src/message.ts'
 import { maxCompactedPerWrite } from '../src/store.ts'
@@ -20,25 +20,38 @@ function logOf(from: number, to: number, entryBytes: number): Parameters<typeof 
 const policy = { retainedEntries: 1000, retainedBytes: 8 * 1024 * 1024 }
 
 test('what is within the policy stays, and what is not goes once it is worth a write', () => {
-  expect(nextCompaction(logOf(0, 1100, 100), policy, undefined)).toBeUndefined()
-  expect(nextCompaction(logOf(0, 1250, 100), policy, undefined)).toBe(250)
-  expect(nextCompaction(logOf(250, 1250, 100), policy, undefined)).toBeUndefined()
+  expect(nextCompaction(logOf(0, 1100, 100), policy, [])).toBeUndefined()
+  expect(nextCompaction(logOf(0, 1250, 100), policy, [])).toBe(250)
+  expect(nextCompaction(logOf(250, 1250, 100), policy, [])).toBeUndefined()
 })
 
 test('one write forgets a bounded part of a long log', () => {
-  expect(nextCompaction(logOf(500, 100_000, 100), policy, undefined)).toBe(500 + maxCompactedPerWrite)
+  expect(nextCompaction(logOf(500, 100_000, 100), policy, [])).toBe(500 + maxCompactedPerWrite)
 })
 
 test('a few large entries count as much as many small ones', () => {
-  const compactTo = nextCompaction(logOf(0, 200, 100_000), policy, undefined) as number
+  const compactTo = nextCompaction(logOf(0, 200, 100_000), policy, []) as number
   expect((200 - compactTo) * 100_000).toBeGreaterThanOrEqual(policy.retainedBytes)
   expect((200 - compactTo) * 100_000).toBeLessThan(policy.retainedBytes + 2 * 1024 * 1024)
 })
 
 test('what follows a snapshot that is being sent stays, and goes when it has arrived', () => {
   const log = logOf(100, 10_000, 100)
-  expect(nextCompaction(log, policy, 300 as LogIndex)).toBe(300)
-  expect(nextCompaction(log, policy, 100 as LogIndex)).toBeUndefined()
+  expect(nextCompaction(log, policy, [400 as LogIndex, undefined])).toBe(400)
+  expect(nextCompaction(log, policy, [400 as LogIndex, 100 as LogIndex])).toBeUndefined()
+})
+
+test('what followers need goes in steps, not with each entry that they acknowledge', () => {
+  const log = logOf(100, 10_000, 100)
+  expect(nextCompaction(log, policy, [349 as LogIndex])).toBeUndefined()
+  expect(nextCompaction(log, policy, [350 as LogIndex])).toBe(350)
+})
+
+test('the log does not grow without bound, whoever needs it', () => {
+  const entryBytes = 1024 * 1024
+  const mostEntries = maxNeededBytes / entryBytes
+  expect(nextCompaction(logOf(0, mostEntries, entryBytes), policy, [0 as LogIndex])).toBeUndefined()
+  expect(nextCompaction(logOf(0, mostEntries + 500, entryBytes), policy, [0 as LogIndex])).toBe(500)
 })
 
 test('entries that were cut off, or forgotten, are not counted again', () => {

@@ -6,11 +6,70 @@ export const snapshotMutants: readonly Mutant[] = [
   {
     fault: 'the log that follows a snapshot under way is compacted',
     file: 'raft/compaction.ts',
-    code: 'heldIndex ?? appliedIndex, ',
-    replacement: '',
+    code: 'Math.min(wanted, permitted, ',
+    replacement: 'Math.min(wanted, ',
     caughtBy: [
       test('raft/compaction', 'what follows a snapshot that is being sent stays, and goes when it has arrived'),
     ],
+  },
+  {
+    fault: 'the log that follows a snapshot is compacted once that has arrived',
+    file: 'raft/replica-disk.ts',
+    code: '[this.snapshots.oldestIndex, neededIndex]',
+    replacement: '[this.snapshots.oldestIndex]',
+    caughtBy: [
+      test(
+        'raft/catch-up',
+        'a follower that comes in under load needs one snapshot, though more is written meanwhile than stays of the log',
+      ),
+    ],
+  },
+  {
+    fault: 'the log is kept for a follower that stays as far behind as it is',
+    file: 'raft/catch-up.ts',
+    code: 'behind < catchUp.behind * (1 - leastGain)',
+    replacement: 'behind <= catchUp.behind',
+    caughtBy: [test('raft/catch-up', 'a follower that has arrived is waited for no longer')],
+  },
+  {
+    fault: 'an entry in all that time counts as coming nearer',
+    file: 'raft/catch-up.ts',
+    code: 'behind < catchUp.behind * (1 - leastGain)',
+    replacement: 'behind < catchUp.behind',
+    caughtBy: [test('raft/catch-up', 'a sixteenth in all that time, and no more, is not enough')],
+  },
+  {
+    fault: 'a follower that makes up for what it fell back counts as coming nearer',
+    file: 'raft/catch-up.ts',
+    code: '} else if (catchUp.sinceNearerMs',
+    replacement: '} else if (behind > catchUp.behind) { catchUp.behind = behind } else if (catchUp.sinceNearerMs',
+    caughtBy: [test('raft/catch-up', 'a follower that falls back and makes up for it has come no nearer')],
+  },
+  {
+    fault: 'the log is kept for the follower that is furthest on',
+    file: 'raft/catch-up.ts',
+    code: 'matchIndex < needed',
+    replacement: 'matchIndex > needed',
+    caughtBy: [test('raft/catch-up', 'of two that catch up the one that is further behind counts')],
+  },
+  {
+    fault: 'the log is kept for a follower that gets another snapshot',
+    file: 'raft/snapshot-supply.ts',
+    code: 'progress.catchUp = undefined',
+    replacement: '',
+    caughtBy: [
+      test(
+        'raft/catch-up',
+        'a follower that needs a snapshot after all is served from that, and needs nothing of the log',
+      ),
+    ],
+  },
+  {
+    fault: 'the log grows without bound for a follower',
+    file: 'raft/compaction.ts',
+    code: 'Math.max(neededIndex, sizes.indexBehind(maxNeededBytes))',
+    replacement: 'neededIndex',
+    caughtBy: [test('raft/compaction', 'the log does not grow without bound, whoever needs it')],
   },
   {
     fault: 'one write forgets any number of entries',

@@ -97,6 +97,7 @@ function drawSettings(random: SeededRandom, timeoutMs: number): Partial<RaftSett
     retainedBytes: random.pick([1_000, 1_000_000]),
     snapshotResendMs: timeoutMs / 2,
     snapshotPatienceMs: random.pick([2, 10]) * timeoutMs,
+    catchUpPatienceMs: 10 * timeoutMs,
     applyFlushEntries: random.pick([1, 8, 64]),
     applyFlushMs: random.pick([5, 100, 1_000]),
   }
