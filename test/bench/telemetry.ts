@@ -1,6 +1,6 @@
 /**
- * What telemetry costs: the transfer of `bench.ts` without it, with a tenth of all transactions sampled, and with all of them, in every
- * process (client, services, replicas). `npm run bench:telemetry -- --help`.
+ * What telemetry costs: the transfer of `bench.ts` without it, with metrics alone, with a tenth of all transactions sampled, and with all
+ * of them, in every process (client, services, replicas). `npm run bench:telemetry -- --help`.
  *
  * Each turn starts a system of its own with empty stores, warms it up, measures, and stops it: what differs from one start to the next
  * (which code was compiled how, where a file lies) would otherwise look like a cost of one variant, however many rounds. Every round has
@@ -93,6 +93,7 @@ function variantsOf(endpoint: string): Map<string, SystemOptions> {
     ...(values.before === undefined ? [] : [['before', { checkout: resolve(values.before) }] as const]),
     ['off', {}],
     ['off again', {}],
+    ['metrics', { environment: { ...on, OTEL_TRACES_EXPORTER: 'none', OTEL_LOGS_EXPORTER: 'none' } }],
     ['a tenth', { environment: { ...on, ...tenth } }],
     ['everything', { environment: { ...on, OTEL_TRACES_SAMPLER: 'always_on' } }],
   ])

@@ -15,6 +15,8 @@ import {
   metrics,
   otherLabel,
   rpcSystem,
+  Tallies,
+  type Tally,
 } from '@verdict/protocol/telemetry'
 import type { Ballot } from './ballot.ts'
 import type { LoneAnswer } from './branch-state.ts'
@@ -57,11 +59,12 @@ export class Metering {
   readonly #here: Attributes
   readonly #meter: Meter
   readonly #calls: Histogram
-  readonly #votes: Counter
+  readonly #tallies: Tallies
+  readonly #votes: Tally
   readonly #preparing: Histogram
   readonly #applying: Histogram
   readonly #lone: Histogram
-  readonly #endings: Counter
+  readonly #endings: Tally
   readonly #refusals: Counter
   #unobserve: () => void = () => {}
 
@@ -74,11 +77,12 @@ export class Metering {
     this.#here = { [labels.participant]: participant }
     this.#meter = meter
     this.#calls = histogram(metrics.participantCall)
-    this.#votes = counter(metrics.participantVotes)
+    this.#tallies = new Tallies(meter)
+    this.#votes = this.#tallies.counter(metrics.participantVotes)
     this.#preparing = histogram(metrics.participantPrepare)
     this.#applying = histogram(metrics.participantApply)
     this.#lone = histogram(metrics.participantLone)
-    this.#endings = counter(metrics.participantEndings)
+    this.#endings = this.#tallies.counter(metrics.participantEndings)
     this.#refusals = counter(metrics.refusals)
   }
 
@@ -93,7 +97,7 @@ export class Metering {
   }
 
   voted(vote: Ballot['kind']): void {
-    this.#votes.add(1, { ...this.#here, [labels.vote]: vote })
+    this.#votes.add(vote, () => ({ ...this.#here, [labels.vote]: vote }))
   }
 
   /** The resource has answered a preparation. */
@@ -111,7 +115,7 @@ export class Metering {
   }
 
   ended(ending: Ending): void {
-    this.#endings.add(1, { ...this.#here, [labels.ending]: ending })
+    this.#endings.add(ending, () => ({ ...this.#here, [labels.ending]: ending }))
   }
 
   /** Something was refused, or dropped, because this bound was met. */
@@ -123,6 +127,7 @@ export class Metering {
   observe({ branches, inDoubt, troubles }: Gauges): void {
     const gauge = ({ name, options }: MetricDefinition) => this.#meter.createObservableGauge(name, options)
     const sum = ({ name, options }: MetricDefinition) => this.#meter.createObservableUpDownCounter(name, options)
+    const inDoubtNow = sum(metrics.participantInDoubt)
     const observed = [
       {
         instrument: sum(metrics.participantBranches),
@@ -133,7 +138,7 @@ export class Metering {
         },
       },
       {
-        instrument: sum(metrics.participantInDoubt),
+        instrument: inDoubtNow,
         read: (result: ObservableResult) => result.observe(inDoubt().count, this.#here),
       },
       {
@@ -148,8 +153,10 @@ export class Metering {
       },
     ]
     for (const { instrument, read } of observed) instrument.addCallback(read)
+    const endTallies = this.#tallies.observe(inDoubtNow)
     this.#unobserve = () => {
       for (const { instrument, read } of observed) instrument.removeCallback(read)
+      endTallies()
     }
   }
 

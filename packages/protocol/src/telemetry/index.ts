@@ -15,5 +15,6 @@ export {
   spanEvents,
   spanNames,
 } from './names.ts'
-export { isRecorded, startPart } from './start-part.ts'
+export { isRecorded, startPart, withinPart } from './start-part.ts'
+export { Tallies, type Tally } from './tallies.ts'
 export { contextOf, isSampled, linksTo, traceField } from './trace-context.ts'

@@ -1,6 +1,8 @@
 import {
   type Context,
   createTraceState,
+  INVALID_SPANID,
+  INVALID_TRACEID,
   isSpanContextValid,
   type Link,
   type SpanContext,
@@ -53,7 +55,7 @@ function spanContextOf({ traceparent, tracestate }: TraceContext): SpanContext |
     traceFlags: flagsOf(traceparent),
     isRemote: true,
   }
-  if (!isSpanContextValid(span)) return undefined
+  if (span.traceId === INVALID_TRACEID || span.spanId === INVALID_SPANID) return undefined
   return tracestate === undefined ? span : { ...span, traceState: createTraceState(tracestate) }
 }
 
