@@ -104,16 +104,16 @@ test('endings are counted, and measured from being told', async () => {
   expect(applied.map(({ attributes }) => attributes)).toContainEqual({ ...here, 'verdict.outcome': 'aborted' })
 })
 
-test('what was counted since the last collection is told when the instance stops, and nothing after it', async () => {
+test('what was counted since the last collection is told when the instance stops, and what ends later at once', async () => {
   const metering = new Metering(me, {})
   const inDoubt = () => ({ count: 0, oldestMs: 0 })
   metering.observe({ branches: () => ({ waiting: 0, open: 0, prepared: 0 }), inDoubt, troubles: () => 0 })
-  metering.voted('prepared')
+  for (let times = 0; times < 3; times += 1) metering.voted('prepared')
   metering.stop()
-  const told = [[{ ...here, 'verdict.vote': 'prepared' }, 1]]
-  expect(await counted('verdict.participant.votes')).toEqual(told)
+  const counts = () => counted('verdict.participant.votes')
+  expect(await counts()).toEqual([[{ ...here, 'verdict.vote': 'prepared' }, 3]])
   metering.voted('prepared')
-  expect(await counted('verdict.participant.votes')).toEqual(told)
+  expect(await counts()).toEqual([[{ ...here, 'verdict.vote': 'prepared' }, 4]])
 })
 
 test('a discarded branch has ended too', async () => {

@@ -82,7 +82,7 @@ export class ReplicaDisk {
   private persist(effect: Effect & { readonly kind: 'persist' }): void {
     const { write, hardState, entries, membership, chunk, neededIndex } = effect
     const { store, space } = this
-    const compactTo = nextCompaction(store, this.settings, [this.snapshots.oldestIndex, neededIndex])
+    const compactTo = nextCompaction(store, this.settings, { snapshotIndex: this.snapshots.oldestIndex, neededIndex })
     const { index: before } = store.base
     const applied =
       membership === undefined

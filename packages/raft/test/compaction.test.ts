@@ -20,38 +20,45 @@ function logOf(from: number, to: number, entryBytes: number): Parameters<typeof 
 const policy = { retainedEntries: 1000, retainedBytes: 8 * 1024 * 1024 }
 
 test('what is within the policy stays, and what is not goes once it is worth a write', () => {
-  expect(nextCompaction(logOf(0, 1100, 100), policy, [])).toBeUndefined()
-  expect(nextCompaction(logOf(0, 1250, 100), policy, [])).toBe(250)
-  expect(nextCompaction(logOf(250, 1250, 100), policy, [])).toBeUndefined()
+  expect(nextCompaction(logOf(0, 1100, 100), policy, {})).toBeUndefined()
+  expect(nextCompaction(logOf(0, 1250, 100), policy, {})).toBe(250)
+  expect(nextCompaction(logOf(250, 1250, 100), policy, {})).toBeUndefined()
 })
 
 test('one write forgets a bounded part of a long log', () => {
-  expect(nextCompaction(logOf(500, 100_000, 100), policy, [])).toBe(500 + maxCompactedPerWrite)
+  expect(nextCompaction(logOf(500, 100_000, 100), policy, {})).toBe(500 + maxCompactedPerWrite)
 })
 
 test('a few large entries count as much as many small ones', () => {
-  const compactTo = nextCompaction(logOf(0, 200, 100_000), policy, []) as number
+  const compactTo = nextCompaction(logOf(0, 200, 100_000), policy, {}) as number
   expect((200 - compactTo) * 100_000).toBeGreaterThanOrEqual(policy.retainedBytes)
   expect((200 - compactTo) * 100_000).toBeLessThan(policy.retainedBytes + 2 * 1024 * 1024)
 })
 
 test('what follows a snapshot that is being sent stays, and goes when it has arrived', () => {
   const log = logOf(100, 10_000, 100)
-  expect(nextCompaction(log, policy, [400 as LogIndex, undefined])).toBe(400)
-  expect(nextCompaction(log, policy, [400 as LogIndex, 100 as LogIndex])).toBeUndefined()
+  expect(nextCompaction(log, policy, { snapshotIndex: 400 as LogIndex })).toBe(400)
+  expect(nextCompaction(log, policy, { snapshotIndex: 400 as LogIndex, neededIndex: 100 as LogIndex })).toBeUndefined()
 })
 
 test('what followers need goes in steps, not with each entry that they acknowledge', () => {
   const log = logOf(100, 10_000, 100)
-  expect(nextCompaction(log, policy, [349 as LogIndex])).toBeUndefined()
-  expect(nextCompaction(log, policy, [350 as LogIndex])).toBe(350)
+  expect(nextCompaction(log, policy, { neededIndex: 349 as LogIndex })).toBeUndefined()
+  expect(nextCompaction(log, policy, { neededIndex: 350 as LogIndex })).toBe(350)
 })
 
-test('the log does not grow without bound, whoever needs it', () => {
+test('the log does not grow without bound for a follower that catches up', () => {
   const entryBytes = 1024 * 1024
-  const mostEntries = maxNeededBytes / entryBytes
-  expect(nextCompaction(logOf(0, mostEntries, entryBytes), policy, [0 as LogIndex])).toBeUndefined()
-  expect(nextCompaction(logOf(0, mostEntries + 500, entryBytes), policy, [0 as LogIndex])).toBe(500)
+  const most = maxNeededBytes / entryBytes
+  const needs = { neededIndex: 0 as LogIndex }
+  expect(nextCompaction(logOf(0, most, entryBytes), policy, needs)).toBeUndefined()
+  expect(nextCompaction(logOf(0, most + 10, entryBytes), policy, needs)).toBe(10)
+})
+
+test('what follows a snapshot stays however large it is: else that would arrive in vain', () => {
+  const log = logOf(0, 5_000, 1024 * 1024)
+  expect(nextCompaction(log, policy, { snapshotIndex: 0 as LogIndex })).toBeUndefined()
+  expect(nextCompaction(log, policy, { snapshotIndex: 500 as LogIndex, neededIndex: 0 as LogIndex })).toBe(500)
 })
 
 test('entries that were cut off, or forgotten, are not counted again', () => {

@@ -1,8 +1,6 @@
 import {
   type Context,
   createTraceState,
-  INVALID_SPANID,
-  INVALID_TRACEID,
   isSpanContextValid,
   type Link,
   type SpanContext,
@@ -55,7 +53,7 @@ function spanContextOf({ traceparent, tracestate }: TraceContext): SpanContext |
     traceFlags: flagsOf(traceparent),
     isRemote: true,
   }
-  if (span.traceId === INVALID_TRACEID || span.spanId === INVALID_SPANID) return undefined
+  if (!isSpanContextValid(span)) return undefined
   return tracestate === undefined ? span : { ...span, traceState: createTraceState(tracestate) }
 }
 

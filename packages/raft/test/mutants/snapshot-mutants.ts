@@ -15,8 +15,8 @@ export const snapshotMutants: readonly Mutant[] = [
   {
     fault: 'the log that follows a snapshot is compacted once that has arrived',
     file: 'raft/replica-disk.ts',
-    code: '[this.snapshots.oldestIndex, neededIndex]',
-    replacement: '[this.snapshots.oldestIndex]',
+    code: '{ snapshotIndex: this.snapshots.oldestIndex, neededIndex }',
+    replacement: '{ snapshotIndex: this.snapshots.oldestIndex }',
     caughtBy: [
       test(
         'raft/catch-up',
@@ -69,7 +69,16 @@ export const snapshotMutants: readonly Mutant[] = [
     file: 'raft/compaction.ts',
     code: 'Math.max(neededIndex, sizes.indexBehind(maxNeededBytes))',
     replacement: 'neededIndex',
-    caughtBy: [test('raft/compaction', 'the log does not grow without bound, whoever needs it')],
+    caughtBy: [test('raft/compaction', 'the log does not grow without bound for a follower that catches up')],
+  },
+  {
+    fault: 'a snapshot under way counts for no more than a follower that catches up',
+    file: 'raft/compaction.ts',
+    code: 'Math.min(snapshotIndex, Math.max(neededIndex, sizes.indexBehind(maxNeededBytes)))',
+    replacement: 'Math.max(Math.min(snapshotIndex, neededIndex), sizes.indexBehind(maxNeededBytes))',
+    caughtBy: [
+      test('raft/compaction', 'what follows a snapshot stays however large it is: else that would arrive in vain'),
+    ],
   },
   {
     fault: 'one write forgets any number of entries',
