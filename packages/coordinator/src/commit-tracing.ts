@@ -18,7 +18,6 @@ import {
   spanEvents,
   spanNames,
   startPart,
-  withinPart,
 } from '@verdict/protocol/telemetry'
 import type { Call } from './calls.ts'
 import type { Commit } from './commit-state.ts'
@@ -39,7 +38,6 @@ export class CommitTracing {
   private readonly tracer: Tracer
   private readonly takeUp: Span | undefined
   private votes: Span | undefined
-  private votesContext: Context
   private readonly prepares = new Map<ParticipantName, Prepare>()
   private decide: Span | undefined
   /** Those that are linked with what this transaction began under. */
@@ -49,7 +47,6 @@ export class CommitTracing {
     this.tracer = tracer
     this.id = id
     this.context = within
-    this.votesContext = within
     this.takeUp = takeUp
   }
 
@@ -69,12 +66,10 @@ export class CommitTracing {
       known.span.addEvent(spanEvents.resent, { [spanAttributes.attempt]: known.sent })
       return known.trace
     }
-    if (this.votes === undefined) {
-      this.votes = startPart(this.tracer, spanNames.votes, this.context)
-      this.votesContext = withinPart(this.votes, this.context)
-    }
+    this.votes ??= startPart(this.tracer, spanNames.votes, this.context)
     const method = methodName(participant, methods.prepare)
-    const span = startPart(this.tracer, method, this.votesContext, () => toParticipant(method, this.id, participant))
+    const within = trace.setSpan(ROOT_CONTEXT, this.votes)
+    const span = startPart(this.tracer, method, within, () => toParticipant(method, this.id, participant))
     const prepare = { span, trace: traceOf(span, transaction), sent: 1 }
     this.prepares.set(participant, prepare)
     return prepare.trace
@@ -123,7 +118,7 @@ export class CommitTracing {
   deciding<T>({ outcome }: Decision, propose: () => T): T {
     const options = () => ({ attributes: { [labels.outcome]: outcome } })
     this.decide = startPart(this.tracer, spanNames.decide, this.context, options)
-    return context.with(withinPart(this.decide, this.context), propose)
+    return context.with(trace.setSpan(ROOT_CONTEXT, this.decide), propose)
   }
 
   /** The log has made something of the decision; undefined when that is no record. */

@@ -14,8 +14,6 @@ import {
   labels,
   type MetricDefinition,
   metrics,
-  Tallies,
-  type Tally,
 } from '@verdict/protocol/telemetry'
 import type { ReplicaId } from '@verdict/raft'
 import type { CoordinatorSettings } from './settings.ts'
@@ -50,9 +48,8 @@ export class CoordinatorMetering {
   private readonly meter: Meter
   private readonly participants = new BoundedLabel()
   private readonly commits: Histogram
-  private readonly tallies: Tallies
-  private readonly decisions: Tally
-  private readonly votes: Tally
+  private readonly decisions: Counter
+  private readonly votes: Counter
   private readonly hazards: Counter
   private readonly refusals: Counter
 
@@ -62,9 +59,8 @@ export class CoordinatorMetering {
     this.here = { [labels.replica]: replica }
     this.meter = meter
     this.commits = meter.createHistogram(metrics.coordinatorCommit.name, metrics.coordinatorCommit.options)
-    this.tallies = new Tallies(meter)
-    this.decisions = this.tallies.counter(metrics.coordinatorDecisions)
-    this.votes = this.tallies.counter(metrics.coordinatorVotes)
+    this.decisions = counter(metrics.coordinatorDecisions)
+    this.votes = counter(metrics.coordinatorVotes)
     this.hazards = counter(metrics.coordinatorHazards)
     this.refusals = counter(metrics.refusals)
   }
@@ -76,23 +72,18 @@ export class CoordinatorMetering {
   }
 
   recorded({ outcome, reason }: DecisionRecord): void {
-    const cause = reason === undefined ? undefined : codeLabel(reason.code)
-    this.decisions.add(`${outcome} ${cause}`, () => ({
-      ...this.here,
-      [labels.outcome]: outcome,
-      ...(cause !== undefined && { [conventions.errorType]: cause }),
-    }))
+    const cause = reason === undefined ? {} : { [conventions.errorType]: codeLabel(reason.code) }
+    this.decisions.add(1, { ...this.here, [labels.outcome]: outcome, ...cause })
   }
 
   voted(participant: ParticipantName, vote: Vote): void {
-    const cause = vote.kind === 'refused' ? codeLabel(vote.reason.code) : undefined
-    const by = this.participants.label(participant)
-    this.votes.add(`${by} ${vote.kind} ${cause}`, () => ({
+    const cause = vote.kind === 'refused' ? { [conventions.errorType]: codeLabel(vote.reason.code) } : {}
+    this.votes.add(1, {
       ...this.here,
-      [labels.participant]: by,
+      [labels.participant]: this.participants.label(participant),
       [labels.vote]: vote.kind,
-      ...(cause !== undefined && { [conventions.errorType]: cause }),
-    }))
+      ...cause,
+    })
   }
 
   hazard(participant: ParticipantName, hazard: ReportedHazard): void {
@@ -130,10 +121,8 @@ export class CoordinatorMetering {
     }
     const all = [...gauges, troubled]
     for (const { gauge, tell } of all) gauge.addCallback(tell)
-    const endTallies = this.tallies.observe(troubled.gauge)
     return () => {
       for (const { gauge, tell } of all) gauge.removeCallback(tell)
-      endTallies()
     }
   }
 }

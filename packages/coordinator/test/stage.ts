@@ -230,7 +230,7 @@ export class Stage {
       term: 3,
       release: thisRelease,
       settings: { ...defaultSettings, ...settings },
-      metering: observedMetering(),
+      metering: new CoordinatorMetering(replicaId),
       observe,
     })
   }
@@ -300,12 +300,4 @@ export class Stage {
   proposals<K extends Command['kind']>(kind: K): Extract<Command, { kind: K }>[] {
     return this.replica.proposed.filter((command) => command.kind === kind) as Extract<Command, { kind: K }>[]
   }
-}
-
-/** As a coordinator has it, of a replica that has nothing in doubt. */
-function observedMetering(): CoordinatorMetering {
-  const metering = new CoordinatorMetering(replicaId)
-  const none = () => 0
-  metering.observe({ underway: none, inDoubt: none, oldestInDoubtMs: none, hazardous: none, troubles: none })
-  return metering
 }

@@ -15,8 +15,6 @@ import {
   metrics,
   otherLabel,
   rpcSystem,
-  Tallies,
-  type Tally,
 } from '@verdict/protocol/telemetry'
 import type { Ballot } from './ballot.ts'
 import type { LoneAnswer } from './branch-state.ts'
@@ -59,12 +57,11 @@ export class Metering {
   readonly #here: Attributes
   readonly #meter: Meter
   readonly #calls: Histogram
-  readonly #tallies: Tallies
-  readonly #votes: Tally
+  readonly #votes: Counter
   readonly #preparing: Histogram
   readonly #applying: Histogram
   readonly #lone: Histogram
-  readonly #endings: Tally
+  readonly #endings: Counter
   readonly #refusals: Counter
   #unobserve: () => void = () => {}
 
@@ -77,12 +74,11 @@ export class Metering {
     this.#here = { [labels.participant]: participant }
     this.#meter = meter
     this.#calls = histogram(metrics.participantCall)
-    this.#tallies = new Tallies(meter)
-    this.#votes = this.#tallies.counter(metrics.participantVotes)
+    this.#votes = counter(metrics.participantVotes)
     this.#preparing = histogram(metrics.participantPrepare)
     this.#applying = histogram(metrics.participantApply)
     this.#lone = histogram(metrics.participantLone)
-    this.#endings = this.#tallies.counter(metrics.participantEndings)
+    this.#endings = counter(metrics.participantEndings)
     this.#refusals = counter(metrics.refusals)
   }
 
@@ -97,7 +93,7 @@ export class Metering {
   }
 
   voted(vote: Ballot['kind']): void {
-    this.#votes.add(vote, () => ({ ...this.#here, [labels.vote]: vote }))
+    this.#votes.add(1, { ...this.#here, [labels.vote]: vote })
   }
 
   /** The resource has answered a preparation. */
@@ -115,7 +111,7 @@ export class Metering {
   }
 
   ended(ending: Ending): void {
-    this.#endings.add(ending, () => ({ ...this.#here, [labels.ending]: ending }))
+    this.#endings.add(1, { ...this.#here, [labels.ending]: ending })
   }
 
   /** Something was refused, or dropped, because this bound was met. */
@@ -127,7 +123,6 @@ export class Metering {
   observe({ branches, inDoubt, troubles }: Gauges): void {
     const gauge = ({ name, options }: MetricDefinition) => this.#meter.createObservableGauge(name, options)
     const sum = ({ name, options }: MetricDefinition) => this.#meter.createObservableUpDownCounter(name, options)
-    const inDoubtNow = sum(metrics.participantInDoubt)
     const observed = [
       {
         instrument: sum(metrics.participantBranches),
@@ -138,7 +133,7 @@ export class Metering {
         },
       },
       {
-        instrument: inDoubtNow,
+        instrument: sum(metrics.participantInDoubt),
         read: (result: ObservableResult) => result.observe(inDoubt().count, this.#here),
       },
       {
@@ -153,10 +148,8 @@ export class Metering {
       },
     ]
     for (const { instrument, read } of observed) instrument.addCallback(read)
-    const endTallies = this.#tallies.observe(inDoubtNow)
     this.#unobserve = () => {
       for (const { instrument, read } of observed) instrument.removeCallback(read)
-      endTallies()
     }
   }
 

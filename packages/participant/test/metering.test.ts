@@ -1,7 +1,6 @@
 import type { Histogram } from '@opentelemetry/sdk-metrics'
 import { type BranchList, digestOf, maxPayloadBytes, type Token } from '@verdict/protocol'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { Metering } from '../src/metering.ts'
 import { calledList, id, idOf, instanceOf, me, nonceOf, oneShotList, tokenOf } from './names.ts'
 import { type Point, Recorded } from './recorded.ts'
 import { Stage, writing } from './stage.ts'
@@ -102,18 +101,6 @@ test('endings are counted, and measured from being told', async () => {
   const committed = applied.find(({ attributes }) => attributes['verdict.outcome'] === 'committed')
   expect(committed && secondsOf(committed)).toBeCloseTo(0.5, 2)
   expect(applied.map(({ attributes }) => attributes)).toContainEqual({ ...here, 'verdict.outcome': 'aborted' })
-})
-
-test('what was counted since the last collection is told when the instance stops, and what ends later at once', async () => {
-  const metering = new Metering(me, {})
-  const inDoubt = () => ({ count: 0, oldestMs: 0 })
-  metering.observe({ branches: () => ({ waiting: 0, open: 0, prepared: 0 }), inDoubt, troubles: () => 0 })
-  for (let times = 0; times < 3; times += 1) metering.voted('prepared')
-  metering.stop()
-  const counts = () => counted('verdict.participant.votes')
-  expect(await counts()).toEqual([[{ ...here, 'verdict.vote': 'prepared' }, 3]])
-  metering.voted('prepared')
-  expect(await counts()).toEqual([[{ ...here, 'verdict.vote': 'prepared' }, 4]])
 })
 
 test('a discarded branch has ended too', async () => {

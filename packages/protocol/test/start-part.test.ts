@@ -1,7 +1,7 @@
 import { INVALID_SPAN_CONTEXT, ROOT_CONTEXT, type SpanContext, trace } from '@opentelemetry/api'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { Recorded } from '../../../test/telemetry/recorded.ts'
-import { startPart, withinPart } from '../src/telemetry/index.ts'
+import { startPart } from '../src/telemetry/index.ts'
 
 const options = () => ({ attributes: { part: true } })
 
@@ -38,18 +38,4 @@ describe('a part of a span', () => {
       expect(part.spanContext()).toEqual(context)
     },
   )
-
-  test.each([whole(0), INVALID_SPAN_CONTEXT])(
-    'has the context of a whole that is not sampled, and makes none',
-    (context) => {
-      const within = trace.setSpanContext(ROOT_CONTEXT, context)
-      expect(withinPart(startPart(trace.getTracer('test'), 'part', within), within)).toBe(within)
-    },
-  )
-
-  test('has a context of its own where it has a span of its own', () => {
-    const within = trace.setSpanContext(ROOT_CONTEXT, whole(1))
-    const part = startPart(trace.getTracer('test'), 'part', within)
-    expect(trace.getSpan(withinPart(part, within))).toBe(part)
-  })
 })

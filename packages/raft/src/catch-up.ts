@@ -22,8 +22,8 @@ export function startCatchUp({ log }: RaftState, { matchIndex }: Progress): Catc
 }
 
 /**
- * Time went by. Whoever has not come nearer for long has arrived, is silent, or is hardly faster than the load: nothing waits for it any
- * more. So the entries held never exceed those at the end of the snapshot by more than the load of that time.
+ * Time went by. Whoever has not come nearer for long has arrived, is silent, or is too slow for the load: nothing waits for it any more.
+ * So the entries held never exceed those at the end of the snapshot by more than the load of that time.
  */
 export function waitForCatchUps(state: RaftState, elapsedMs: number): void {
   if (state.role.kind !== 'leader') return

@@ -8,7 +8,10 @@ import type { LogStore, StoreIdentity } from './store.ts'
 export interface LmdbStoreOptions extends StoreIdentity {
   /** Folder of the store. Nothing else belongs into it. */
   readonly path: string
-  /** A store whose file has grown beyond this takes no more writes; `defaultMaxMapBytes` when absent. The log alone may come to a good 1 GiB. */
+  /**
+   * A store whose file has grown beyond this takes no more writes; `defaultMaxMapBytes` when absent. The log alone may come to a good
+   * 1 GiB while a follower catches up.
+   */
   readonly maxMapBytes?: number
 }
 

@@ -15,6 +15,5 @@ export {
   spanEvents,
   spanNames,
 } from './names.ts'
-export { isRecorded, startPart, withinPart } from './start-part.ts'
-export { Tallies, type Tally } from './tallies.ts'
+export { isRecorded, startPart } from './start-part.ts'
 export { contextOf, isSampled, linksTo, traceField } from './trace-context.ts'

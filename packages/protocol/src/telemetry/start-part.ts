@@ -14,9 +14,3 @@ export function startPart(tracer: Tracer, name: string, within: Context, options
 export function isRecorded(span: Span): boolean {
   return span.isRecording() || (span.spanContext().traceFlags & TraceFlags.SAMPLED) !== 0
 }
-
-/** The context of what is done for a part: that of the whole, where the part has its identity. */
-export function withinPart(part: Span, whole: Context): Context {
-  const isOne = trace.getSpanContext(whole)?.spanId === part.spanContext().spanId
-  return isOne ? whole : trace.setSpan(whole, part)
-}
